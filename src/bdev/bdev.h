@@ -1,0 +1,57 @@
+// A block device: Bdev is its control side (what it is, open a channel), Channel its data side, one per reactor. Kinds live in a folder each;
+// filters stack one Bdev on another.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "bdev/io.h"
+
+namespace weft {
+class Reactor;
+}
+
+namespace weft::bdev {
+
+struct Info {
+  std::string name;            // as configured: "ram:1GiB", "file:/srv/a", for messages
+  std::string medium_id;       // the medium's own lasting identity (file: device and inode or a stored id; disk: serial or WWN); empty: none, new at each start
+  uint64_t block_count = 0;
+  uint32_t block_size = 512;   // bytes, 512 or 4096
+  uint32_t preferred_blocks = 8;  // NPWG, NPWA: writes of this many aligned blocks are cheapest
+  bool has_volatile_cache = false;      // writes need kFlush or Durability::kStable to last
+  bool can_deallocate = false;          // kDeallocate gives space back
+  bool deallocated_reads_zero = false;  // and the blocks read as zeroes after it
+  bool is_read_only = false;
+};
+
+/// The data side. Belongs to one reactor; every call is made there. Dies before its Bdev. When it is destroyed, nothing is submitted.
+class Channel {
+ public:
+  virtual ~Channel() = default;
+  /// Starts `io`; on_done is called when it has ended. Never fails by itself: errors are statuses. The device sees a batch at the latest when
+  /// the reactor flushes its pollers (the channel registers itself as one where it needs to).
+  /// Requires: bounds checked, data.size() == block_count * block_size for reads and writes.
+  virtual void submit(Io& io) = 0;
+  /// Memory that holds the blocks now and may be read until the channel is destroyed, without a submit; empty where the device cannot lend.
+  /// The blocks may change while the caller reads them (a block is 512 or 4096 bytes): see docs/adr/0005-lent-reads.md.
+  virtual std::span<const std::byte> lend(uint64_t block, uint64_t block_count) {
+    (void)block, (void)block_count;
+    return {};
+  }
+  /// Whether submit() of a write is done with io.data before it returns, so that the data may lie in a receive buffer.
+  virtual bool writes_in_place() const { return false; }
+};
+
+/// The control side. Thread-safe for info(); the rest is called from one thread at a time.
+class Bdev {
+ public:
+  virtual ~Bdev() = default;
+  /// Does not change while channels are open.
+  virtual const Info& info() const = 0;
+  /// A channel for `reactor`, on which the caller runs. Errors: what the device says.
+  virtual Result<std::unique_ptr<Channel>> open_channel(Reactor& reactor) = 0;
+};
+
+}  // namespace weft::bdev

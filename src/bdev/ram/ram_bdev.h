@@ -1,0 +1,12 @@
+// A RAM disk: one region of memory. Completes inside submit(), lends its memory for reads, takes writes straight from a receive buffer.
+// Accesses of different reactors to one block at the same time are not ordered (docs/adr/0005-lent-reads.md).
+#pragma once
+#include "bdev/bdev.h"
+#include "core/memory.h"
+
+namespace weft::bdev {
+
+/// A zeroed disk of block_count blocks. Errors: kLimit when the memory cannot be had. `source` outlives the disk.
+Result<std::unique_ptr<Bdev>> make_ram(MemorySource& source, std::string name, uint64_t block_count, uint32_t block_size);
+
+}  // namespace weft::bdev

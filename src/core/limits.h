@@ -1,0 +1,92 @@
+// Every bound of the target, in one place: its default, its smallest legal value, the hostile value that the simulator draws, what one costs
+// in bytes, and what it bounds. `weft serve --explain-memory` prints this table. Wire-given limits (sizes of fields) are not here.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace weft {
+
+struct Limits {
+  uint32_t connections = 16384;              // transport connections in all
+  uint32_t connections_per_peer = 4096;      // of one peer address
+  uint32_t queue_entries = 1024;             // SQSIZE + 1 of an I/O queue; CAP.MQES + 1
+  uint32_t admin_queue_entries = 1024;       // SQSIZE + 1 of an admin queue
+  uint32_t io_queues = 128;                  // per controller; Number of Queues grants at most this
+  uint32_t controllers = 4096;               // per subsystem
+  uint32_t slots_per_reactor = 262144;       // command slots, reserved by Connect, touched when used
+  uint32_t data_transfer_bytes = 1 << 20;    // MDTS; also R2T length
+  uint32_t in_capsule_bytes = 8192;          // of an I/O command
+  uint32_t in_capsule_share_bytes = 16 << 20;  // per reactor, buffers for in-capsule writes of devices that need a stable buffer
+  uint32_t transfer_share_bytes = 64 << 20;  // per reactor, buffers for data requested by R2T
+  uint32_t read_share_bytes = 64 << 20;      // per reactor, buffers for reads that cannot lend
+  uint32_t scratch_share_bytes = 16 << 20;   // per reactor, for Compare, Verify, Copy
+  uint32_t fused_share_bytes = 1 << 20;      // per reactor, for the first of a fused pair that waits for its second
+  uint32_t receive_buffer_bytes = 256 << 10; // per reactor
+  uint32_t send_iovecs = 1024;               // per send
+  uint32_t commands_per_turn = 256;          // per connection and cycle, for fairness
+  uint32_t async_events = 4;                 // outstanding Asynchronous Event Requests; AERL + 1
+  uint32_t aborts = 4;                       // outstanding Abort commands; ACL + 1
+  uint32_t error_log_entries = 64;           // per controller; ELPE + 1
+  uint32_t namespaces = 1024;                // per subsystem; NN
+  uint32_t dsm_ranges = 256;                 // per Dataset Management
+  uint32_t copy_ranges = 128;                // per Copy; MSRC + 1
+  uint32_t copy_blocks = 8192;               // per Copy, all ranges together; MCL
+  uint32_t maxh2cdata_bytes = 1 << 20;       // NVMe/TCP: data of one H2CData
+  uint32_t handshake_ms = 10000;             // from accept to a completed Connect
+  uint32_t r2t_ms = 30000;                   // from R2T to its last H2CData
+  uint32_t stalled_send_ms = 30000;          // a peer that takes no byte
+  uint32_t termination_ms = 30000;           // from a termination request to the close
+  uint32_t association_ms = 120000;          // a disabled controller without Connect or enable
+  uint32_t discovery_idle_ms = 120000;       // a discovery controller with KATO 0 and no command
+  uint32_t io_timeout_ms = 30000;            // a device that does not answer
+  uint32_t shutdown_ms = 5000;               // SIGTERM to the end
+};
+
+struct LimitRow {
+  const char* name;
+  uint32_t Limits::*value;
+  uint32_t minimum;
+  uint32_t hostile;
+  uint32_t bytes_each;  // what one of them costs; 0: a time or a count that costs nothing by itself
+  const char* meaning;
+};
+
+inline constexpr std::array kLimitTable{
+    LimitRow{"connections", &Limits::connections, 1, 2, 2048, "transport connections in all"},
+    LimitRow{"connections_per_peer", &Limits::connections_per_peer, 1, 2, 0, "transport connections of one peer address"},
+    LimitRow{"queue_entries", &Limits::queue_entries, 2, 2, 0, "outstanding commands of an I/O queue"},
+    LimitRow{"admin_queue_entries", &Limits::admin_queue_entries, 32, 32, 0, "outstanding commands of an admin queue"},
+    LimitRow{"io_queues", &Limits::io_queues, 1, 1, 0, "I/O queues of a controller"},
+    LimitRow{"controllers", &Limits::controllers, 1, 2, 8192, "controllers of a subsystem"},
+    LimitRow{"slots_per_reactor", &Limits::slots_per_reactor, 64, 64, 384, "command slots of a reactor, touched when used"},
+    LimitRow{"data_transfer_bytes", &Limits::data_transfer_bytes, 4096, 4096, 0, "data of one command (MDTS)"},
+    LimitRow{"in_capsule_bytes", &Limits::in_capsule_bytes, 0, 0, 0, "in-capsule data of an I/O command"},
+    LimitRow{"in_capsule_share_bytes", &Limits::in_capsule_share_bytes, 8192, 8192, 1, "per reactor: in-capsule writes in progress"},
+    LimitRow{"transfer_share_bytes", &Limits::transfer_share_bytes, 1 << 20, 1 << 20, 1, "per reactor: data requested by R2T"},
+    LimitRow{"read_share_bytes", &Limits::read_share_bytes, 1 << 20, 1 << 20, 1, "per reactor: reads in progress"},
+    LimitRow{"scratch_share_bytes", &Limits::scratch_share_bytes, 1 << 20, 1 << 20, 1, "per reactor: Compare, Verify, Copy"},
+    LimitRow{"fused_share_bytes", &Limits::fused_share_bytes, 8192, 8192, 1, "per reactor: first halves of fused pairs"},
+    LimitRow{"receive_buffer_bytes", &Limits::receive_buffer_bytes, 16384, 16384, 1, "per reactor: one receive"},
+    LimitRow{"send_iovecs", &Limits::send_iovecs, 4, 4, 16, "per reactor: pieces of one send"},
+    LimitRow{"commands_per_turn", &Limits::commands_per_turn, 1, 1, 0, "commands of a connection per cycle"},
+    LimitRow{"async_events", &Limits::async_events, 1, 1, 0, "Asynchronous Event Requests outstanding"},
+    LimitRow{"aborts", &Limits::aborts, 1, 1, 0, "Abort commands outstanding"},
+    LimitRow{"error_log_entries", &Limits::error_log_entries, 1, 1, 64, "error log of a controller"},
+    LimitRow{"namespaces", &Limits::namespaces, 1, 64, 0, "namespaces of a subsystem"},
+    LimitRow{"dsm_ranges", &Limits::dsm_ranges, 1, 256, 0, "ranges of a Dataset Management command"},
+    LimitRow{"copy_ranges", &Limits::copy_ranges, 1, 2, 0, "source ranges of a Copy command"},
+    LimitRow{"copy_blocks", &Limits::copy_blocks, 1, 16, 0, "logical blocks of a Copy command"},
+    LimitRow{"maxh2cdata_bytes", &Limits::maxh2cdata_bytes, 4096, 4096, 0, "data of one H2CData PDU"},
+    LimitRow{"handshake_ms", &Limits::handshake_ms, 100, 100, 0, "from accept to Connect"},
+    LimitRow{"r2t_ms", &Limits::r2t_ms, 100, 100, 0, "from R2T to its data"},
+    LimitRow{"stalled_send_ms", &Limits::stalled_send_ms, 100, 100, 0, "a peer that takes no byte"},
+    LimitRow{"termination_ms", &Limits::termination_ms, 100, 100, 0, "from a termination request to the close"},
+    LimitRow{"association_ms", &Limits::association_ms, 1000, 1000, 0, "a controller that stays disabled"},
+    LimitRow{"discovery_idle_ms", &Limits::discovery_idle_ms, 1000, 1000, 0, "a discovery controller without keep-alive"},
+    LimitRow{"io_timeout_ms", &Limits::io_timeout_ms, 100, 100, 0, "a device that does not answer"},
+    LimitRow{"shutdown_ms", &Limits::shutdown_ms, 100, 100, 0, "from SIGTERM to the end"},
+};
+static_assert(kLimitTable.size() * sizeof(uint32_t) == sizeof(Limits), "every limit has its row");
+
+}  // namespace weft
