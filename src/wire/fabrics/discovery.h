@@ -1,10 +1,11 @@
-// The discovery log page (LID 70h): a header, then one entry per way to reach a subsystem. NVM Express Base 2.0 §5.16.1.23.
+// The discovery log page (LID 70h): a header, then one entry per way to reach a subsystem. NVM Express Base 2.0
+// §5.16.1.23.
 #pragma once
+#include "base/endian.h"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
-
-#include "base/endian.h"
 
 namespace weft::fabrics {
 
@@ -41,9 +42,9 @@ struct DiscoveryLogHeader {
   le32 tdlpl;  // bytes of the whole log; 0 before base 2.1
   std::array<std::byte, 1000> reserved24;
 };
-static_assert(sizeof(DiscoveryLogHeader) == 1024 && alignof(DiscoveryLogHeader) == 1 && offsetof(DiscoveryLogHeader, numrec) == 8 &&
-              offsetof(DiscoveryLogHeader, recfmt) == 16 && offsetof(DiscoveryLogHeader, dlpf) == 18 &&
-              offsetof(DiscoveryLogHeader, tdlpl) == 20);
+static_assert(sizeof(DiscoveryLogHeader) == 1024 && alignof(DiscoveryLogHeader) == 1 &&
+              offsetof(DiscoveryLogHeader, numrec) == 8 && offsetof(DiscoveryLogHeader, recfmt) == 16 &&
+              offsetof(DiscoveryLogHeader, dlpf) == 18 && offsetof(DiscoveryLogHeader, tdlpl) == 20);
 
 enum class Sectype : uint8_t { kNone = 0, kTls12 = 1, kTls13 = 2 };
 
@@ -80,7 +81,7 @@ struct DiscoveryLogEntry {
   std::array<char, 32> trsvcid;  // ASCII, padded with spaces or NULs
   std::array<std::byte, 192> reserved64;
   std::array<char, 256> subnqn;
-  std::array<char, 256> traddr;  // ASCII, padded with spaces or NULs
+  std::array<char, 256> traddr;     // ASCII, padded with spaces or NULs
   std::array<std::byte, 256> tsas;  // TsasTcp or TsasRdma, by trtype
 };
 static_assert(sizeof(DiscoveryLogEntry) == 1024 && alignof(DiscoveryLogEntry) == 1);

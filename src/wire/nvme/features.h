@@ -1,14 +1,14 @@
-// Features: identifiers, the dwords and data structures of those the project has, and asynchronous events, which feature 0Bh enables.
-// NVM Express Base 2.0 §5.2 (events), §5.15 (Get Features), §5.27 (Set Features).
+// Features: identifiers, the dwords and data structures of those the project has, and asynchronous events, which
+// feature 0Bh enables. NVM Express Base 2.0 §5.2 (events), §5.15 (Get Features), §5.27 (Set Features).
 #pragma once
-#include <array>
-#include <cstddef>
-#include <cstdint>
-
 #include "base/bits.h"
 #include "base/endian.h"
 #include "wire/nvme/identify_controller.h"
 #include "wire/nvme/log_pages.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
 
 namespace weft::nvme {
 
@@ -46,8 +46,8 @@ inline constexpr uint32_t kFeatureSaveable = 1u << 0;
 inline constexpr uint32_t kFeatureNamespaceSpecific = 1u << 1;
 inline constexpr uint32_t kFeatureChangeable = 1u << 2;
 
-inline constexpr uint32_t kWriteCacheEnable = 1u << 0;       // feature 06h, CDW11 WCE
-inline constexpr uint32_t kErrorRecoveryDulbe = 1u << 16;    // feature 05h, CDW11 DULBE; 15:0 TLER, 100 ms
+inline constexpr uint32_t kWriteCacheEnable = 1u << 0;        // feature 06h, CDW11 WCE
+inline constexpr uint32_t kErrorRecoveryDulbe = 1u << 16;     // feature 05h, CDW11 DULBE; 15:0 TLER, 100 ms
 inline constexpr uint32_t kHostIdentifierExtended = 1u << 0;  // feature 81h, CDW11 EXHID: 16 bytes instead of 8
 
 /// Feature 07h: counts of I/O queues. On the wire both are 0-based: 15:0 submission, 31:16 completion.
@@ -55,7 +55,9 @@ struct NumberOfQueues {
   uint32_t submission;  // 1..65536
   uint32_t completion;
 
-  static constexpr NumberOfQueues from_wire(uint32_t dword) { return {bits<15, 0>(dword) + 1, bits<31, 16>(dword) + 1}; }
+  static constexpr NumberOfQueues from_wire(uint32_t dword) {
+    return {bits<15, 0>(dword) + 1, bits<31, 16>(dword) + 1};
+  }
   /// Requires: both counts are in 1..65536.
   constexpr uint32_t to_wire() const { return (completion - 1) << 16 | (submission - 1); }
   /// False when either field is FFFFh, which Set Features refuses.
@@ -86,7 +88,15 @@ static_assert(sizeof(HostBehavior) == 512 && alignof(HostBehavior) == 1 && offse
               offsetof(HostBehavior, hdisns) == 3 && offsetof(HostBehavior, cdfe) == 4);
 
 /// CDW0 2:0 of an Asynchronous Event Request's completion.
-enum class AsyncEventType : uint8_t { kError = 0, kSmart = 1, kNotice = 2, kImmediate = 3, kOneShot = 4, kIoCommandSet = 6, kVendor = 7 };
+enum class AsyncEventType : uint8_t {
+  kError = 0,
+  kSmart = 1,
+  kNotice = 2,
+  kImmediate = 3,
+  kOneShot = 4,
+  kIoCommandSet = 6,
+  kVendor = 7
+};
 
 // Information, CDW0 15:8, by type.
 enum class ErrorInfo : uint8_t {
@@ -129,7 +139,8 @@ struct AsyncEvent {
 inline constexpr AsyncEvent kNamespaceAttributeChanged =
     AsyncEvent::notice(NoticeInfo::kNamespaceAttributeChanged, LogPage::kChangedNamespaces);
 inline constexpr AsyncEvent kAnaChanged = AsyncEvent::notice(NoticeInfo::kAnaChange, LogPage::kAna);
-inline constexpr AsyncEvent kDiscoveryLogChanged = AsyncEvent::notice(NoticeInfo::kDiscoveryLogChange, LogPage::kDiscovery);
+inline constexpr AsyncEvent kDiscoveryLogChanged =
+    AsyncEvent::notice(NoticeInfo::kDiscoveryLogChange, LogPage::kDiscovery);
 static_assert(kNamespaceAttributeChanged.to_dw0() == 0x00040002 && kAnaChanged.to_dw0() == 0x000c0302 &&
               kDiscoveryLogChanged.to_dw0() == 0x0070f002);
 

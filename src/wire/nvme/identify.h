@@ -1,13 +1,13 @@
-// The Identify command: which structure is asked for (CNS, CSI), and the lists it returns. The two large structures are in
-// identify_controller.h and identify_namespace.h, which this header includes. NVM Express Base 2.0 §5.17.
+// The Identify command: which structure is asked for (CNS, CSI), and the lists it returns. The two large structures are
+// in identify_controller.h and identify_namespace.h, which this header includes. NVM Express Base 2.0 §5.17.
 #pragma once
-#include <array>
-#include <cstddef>
-#include <cstdint>
-
 #include "base/endian.h"
 #include "wire/nvme/identify_controller.h"
 #include "wire/nvme/identify_namespace.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
 
 namespace weft::nvme {
 
@@ -55,10 +55,13 @@ enum class Nidt : uint8_t { kEui64 = 1, kNguid = 2, kUuid = 3, kCsi = 4 };
 /// The NIDL that belongs to a type, 0 for a type of which nothing is known.
 constexpr uint8_t identifier_length(Nidt nidt) {
   switch (nidt) {
-    case Nidt::kEui64: return 8;
+    case Nidt::kEui64:
+      return 8;
     case Nidt::kNguid:
-    case Nidt::kUuid: return 16;
-    case Nidt::kCsi: return 1;
+    case Nidt::kUuid:
+      return 16;
+    case Nidt::kCsi:
+      return 1;
   }
   return 0;
 }

@@ -1,12 +1,13 @@
-// Identify Controller (CNS 01h) and the NVM command set's Identify Controller (CNS 06h, CSI 00h), with the bits of their fields.
-// NVM Express Base 2.0 §5.17.2.1; NVM Command Set 1.0 §4.1.5.2. Fields that later revisions added are reserved here, but CQT.
+// Identify Controller (CNS 01h) and the NVM command set's Identify Controller (CNS 06h, CSI 00h), with the bits of
+// their fields. NVM Express Base 2.0 §5.17.2.1; NVM Command Set 1.0 §4.1.5.2. Fields that later revisions added are
+// reserved here, but CQT.
 #pragma once
+#include "base/endian.h"
+#include "wire/nvme/le128.h"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
-
-#include "base/endian.h"
-#include "wire/nvme/le128.h"
 
 namespace weft::nvme {
 
@@ -190,11 +191,11 @@ struct IdentifyController {
   uint8_t npss;  // 0-based
   uint8_t avscc;
   uint8_t apsta;
-  le16 wctemp;  // kelvin
-  le16 cctemp;  // kelvin
-  le16 mtfa;    // 100 ms
-  le32 hmpre;   // 4 KiB
-  le32 hmmin;   // 4 KiB
+  le16 wctemp;    // kelvin
+  le16 cctemp;    // kelvin
+  le16 mtfa;      // 100 ms
+  le32 hmpre;     // 4 KiB
+  le32 hmmin;     // 4 KiB
   Le128 tnvmcap;  // bytes
   Le128 unvmcap;  // bytes
   le32 rpmbs;
@@ -295,7 +296,7 @@ static_assert(offsetof(IdentifyController, subnqn) == 768 && offsetof(IdentifyCo
 
 /// CNS 06h, CSI 00h. A limit of 0 is no limit.
 struct NvmIdentifyController {
-  uint8_t vsl;   // vsl, wzsl, wusl: 2^n units of CAP.MPSMIN
+  uint8_t vsl;  // vsl, wzsl, wusl: 2^n units of CAP.MPSMIN
   uint8_t wzsl;
   uint8_t wusl;
   uint8_t dmrl;  // ranges of a Dataset Management

@@ -1,13 +1,14 @@
-// Identify Namespace of the NVM command set (CNS 00h), its I/O command set specific part (CNS 05h, CSI 00h) and the I/O command set
-// independent one (CNS 08h), with the bits of their fields. NVM Command Set 1.0 §4.1.5; NVM Express Base 2.0 §5.17.2.8.
+// Identify Namespace of the NVM command set (CNS 00h), its I/O command set specific part (CNS 05h, CSI 00h) and the I/O
+// command set independent one (CNS 08h), with the bits of their fields. NVM Command Set 1.0 §4.1.5; NVM Express
+// Base 2.0 §5.17.2.8.
 #pragma once
-#include <array>
-#include <cstddef>
-#include <cstdint>
-
 #include "base/bits.h"
 #include "base/endian.h"
 #include "wire/nvme/le128.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
 
 namespace weft::nvme {
 
@@ -71,7 +72,7 @@ struct IdentifyNamespace {
   uint8_t rescap;
   uint8_t fpi;
   uint8_t dlfeat;
-  le16 nawun;   // logical blocks, 0-based, as the next two
+  le16 nawun;  // logical blocks, 0-based, as the next two
   le16 nawupf;
   le16 nacwu;
   le16 nabsn;
@@ -159,9 +160,12 @@ struct IndependentIdentifyNamespace {
   std::array<std::byte, 4081> reserved15;
 };
 static_assert(sizeof(IndependentIdentifyNamespace) == 4096 && alignof(IndependentIdentifyNamespace) == 1);
-static_assert(offsetof(IndependentIdentifyNamespace, nmic) == 1 && offsetof(IndependentIdentifyNamespace, rescap) == 2 &&
-              offsetof(IndependentIdentifyNamespace, fpi) == 3 && offsetof(IndependentIdentifyNamespace, anagrpid) == 4 &&
-              offsetof(IndependentIdentifyNamespace, nsattr) == 8 && offsetof(IndependentIdentifyNamespace, nvmsetid) == 10 &&
-              offsetof(IndependentIdentifyNamespace, endgid) == 12 && offsetof(IndependentIdentifyNamespace, nstat) == 14);
+static_assert(offsetof(IndependentIdentifyNamespace, nmic) == 1 &&
+              offsetof(IndependentIdentifyNamespace, rescap) == 2 && offsetof(IndependentIdentifyNamespace, fpi) == 3 &&
+              offsetof(IndependentIdentifyNamespace, anagrpid) == 4 &&
+              offsetof(IndependentIdentifyNamespace, nsattr) == 8 &&
+              offsetof(IndependentIdentifyNamespace, nvmsetid) == 10 &&
+              offsetof(IndependentIdentifyNamespace, endgid) == 12 &&
+              offsetof(IndependentIdentifyNamespace, nstat) == 14);
 
 }  // namespace weft::nvme

@@ -1,5 +1,5 @@
-// The 16-byte unsigned integers of the SMART log and of the capacity fields. They never need more than addition, which 64 bits cover,
-// so they are two le64 and whoever writes one sets `low`.
+// The 16-byte unsigned integers of the SMART log and of the capacity fields. They never need more than addition, which
+// 64 bits cover, so they are two le64 and whoever writes one sets `low`.
 #pragma once
 #include "base/endian.h"
 

@@ -1,12 +1,12 @@
 // Log pages: identifiers, layouts and bits. NVM Express Base 2.0 §5.16.1. The discovery log is in fabrics/discovery.h.
 #pragma once
-#include <array>
-#include <cstddef>
-#include <cstdint>
-
 #include "base/endian.h"
 #include "wire/nvme/command.h"
 #include "wire/nvme/le128.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
 
 namespace weft::nvme {
 
@@ -62,7 +62,7 @@ struct GetLogPage {
 /// LID 00h. Entry n describes LID n.
 struct SupportedLogPages {
   static constexpr uint32_t kLsupp = 1u << 0;
-  static constexpr uint32_t kIos = 1u << 1;     // the offset may be an index
+  static constexpr uint32_t kIos = 1u << 1;    // the offset may be an index
   static constexpr unsigned kLidspShift = 16;  // 31:16 depend on the LID
   std::array<le32, 256> lid;
 };
@@ -75,7 +75,7 @@ struct ErrorLogEntry {
   le64 error_count;
   le16 sqid;
   le16 cid;
-  le16 status_field;  // as in the CQE, with the phase bit
+  le16 status_field;              // as in the CQE, with the phase bit
   le16 parameter_error_location;  // 7:0 byte, 10:8 bit of the command
   le64 lba;
   le32 nsid;
@@ -116,8 +116,8 @@ struct SmartLog {
   Le128 unsafe_shutdowns;
   Le128 media_errors;
   Le128 error_log_entries;
-  le32 warning_temperature_time;   // minutes
-  le32 critical_temperature_time;  // minutes
+  le32 warning_temperature_time;           // minutes
+  le32 critical_temperature_time;          // minutes
   std::array<le16, 8> temperature_sensor;  // kelvin, 0: not there
   le32 thermal_transitions_1;
   le32 thermal_transitions_2;
@@ -164,10 +164,10 @@ static_assert(sizeof(ChangedNamespaces) == 4096);
 /// LID 05h. Entry n describes opcode n.
 struct CommandEffects {
   static constexpr uint32_t kCsupp = 1u << 0;
-  static constexpr uint32_t kLbcc = 1u << 1;  // changes logical blocks
-  static constexpr uint32_t kNcc = 1u << 2;   // changes a namespace's capabilities
-  static constexpr uint32_t kNic = 1u << 3;   // changes the inventory of namespaces
-  static constexpr uint32_t kCcc = 1u << 4;   // changes the controller's capabilities
+  static constexpr uint32_t kLbcc = 1u << 1;               // changes logical blocks
+  static constexpr uint32_t kNcc = 1u << 2;                // changes a namespace's capabilities
+  static constexpr uint32_t kNic = 1u << 3;                // changes the inventory of namespaces
+  static constexpr uint32_t kCcc = 1u << 4;                // changes the controller's capabilities
   static constexpr uint32_t kCseOneNamespace = 1u << 16;   // no other command to the namespace meanwhile
   static constexpr uint32_t kCseAllNamespaces = 2u << 16;  // no other command meanwhile
   static constexpr uint32_t kUuidSelection = 1u << 19;
