@@ -83,14 +83,14 @@ void BuddyAllocator::free(std::span<std::byte> buffer) {
 
 BufferPool::BufferPool(std::array<Region, kShareCount> regions)
     : shares_{ShareState{std::move(regions[0])}, ShareState{std::move(regions[1])}, ShareState{std::move(regions[2])},
-              ShareState{std::move(regions[3])}, ShareState{std::move(regions[4])}} {}
+              ShareState{std::move(regions[3])}, ShareState{std::move(regions[4])}, ShareState{std::move(regions[5])}} {}
 
 BufferPool::~BufferPool() {
   for (const ShareState& share : shares_) WEFT_ASSERT(share.allocator.bytes_in_use() == 0);
 }
 
 Result<std::unique_ptr<BufferPool>> BufferPool::create(MemorySource& source, const Limits& limits) {
-  const std::array<uint32_t, kShareCount> sizes{limits.in_capsule_share_bytes, limits.transfer_share_bytes,
+  const std::array<uint32_t, kShareCount> sizes{limits.admin_share_bytes,   limits.in_capsule_share_bytes, limits.transfer_share_bytes,
                                                 limits.read_share_bytes, limits.scratch_share_bytes,
                                                 limits.fused_share_bytes};
   std::array<Region, kShareCount> regions;

@@ -15,8 +15,8 @@
 
 namespace weft {
 
-enum class Share : uint8_t { kInCapsule, kTransfer, kRead, kScratch, kFused };
-inline constexpr size_t kShareCount = 5;
+enum class Share : uint8_t { kAdmin, kInCapsule, kTransfer, kRead, kScratch, kFused };
+inline constexpr size_t kShareCount = 6;
 
 /// A place in a share's queue; embedded in who waits.
 class BufferWaiter {

@@ -17,6 +17,7 @@ struct Limits {
   uint32_t slots_per_reactor = 262144;       // command slots, reserved by Connect, touched when used
   uint32_t data_transfer_bytes = 1 << 20;    // MDTS; also R2T length
   uint32_t in_capsule_bytes = 8192;          // of an I/O command
+  uint32_t admin_share_bytes = 8 << 20;      // per reactor, data of admin and fabrics commands, which data never starves
   uint32_t in_capsule_share_bytes = 16 << 20;  // per reactor, buffers for in-capsule writes of devices that need a stable buffer
   uint32_t transfer_share_bytes = 64 << 20;  // per reactor, buffers for data requested by R2T
   uint32_t read_share_bytes = 64 << 20;      // per reactor, buffers for reads that cannot lend
@@ -62,6 +63,7 @@ inline constexpr std::array kLimitTable{
     LimitRow{"slots_per_reactor", &Limits::slots_per_reactor, 64, 64, 384, "command slots of a reactor, touched when used"},
     LimitRow{"data_transfer_bytes", &Limits::data_transfer_bytes, 4096, 4096, 0, "data of one command (MDTS)"},
     LimitRow{"in_capsule_bytes", &Limits::in_capsule_bytes, 0, 0, 0, "in-capsule data of an I/O command"},
+    LimitRow{"admin_share_bytes", &Limits::admin_share_bytes, 1 << 20, 1 << 20, 1, "per reactor: admin and fabrics data"},
     LimitRow{"in_capsule_share_bytes", &Limits::in_capsule_share_bytes, 8192, 8192, 1, "per reactor: in-capsule writes in progress"},
     LimitRow{"transfer_share_bytes", &Limits::transfer_share_bytes, 1 << 20, 1 << 20, 1, "per reactor: data requested by R2T"},
     LimitRow{"read_share_bytes", &Limits::read_share_bytes, 1 << 20, 1 << 20, 1, "per reactor: reads in progress"},

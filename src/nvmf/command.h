@@ -1,0 +1,84 @@
+// One outstanding command of a host: a slot of its queue's SlotTable, from the capsule's arrival to the last byte of its response.
+// Lives on the queue's reactor. Everything a command needs on its way is embedded here, so the I/O path never allocates.
+//
+//   transport: begin → [data descriptor] → submit ─► Queue: gate, admit, buffer ─► transport: start_receive (host data)
+//   ─► Queue: execute ─► bdev ─► Queue: complete ─► transport: respond ─► responded: the slot is free again
+#pragma once
+#include <cstdint>
+#include <span>
+
+#include "base/time.h"
+#include "bdev/io.h"
+#include "core/buffer_pool.h"
+#include "wire/nvme/command.h"
+
+namespace weft::nvmf {
+
+class NamespaceView;
+class Queue;
+
+/// Parked states name who wakes them.
+enum class CommandState : uint8_t {
+  kFree,         // in the SlotTable
+  kNew,          // taken by begin(); submit() or reject() follows
+  kWaitBuffer,   // parked: BufferPool::poll()
+  kReceiving,    // parked: the transport brings the host's data: Queue::received()
+  kWaitPartner,  // parked: the other half of the fused pair
+  kFrozen,       // parked: NamespaceView::thaw()
+  kExecuting,    // in a device, in a message to another reactor
+  kHeldEvent,    // an Asynchronous Event Request: parked until an event
+  kResponding,   // the transport's, until Queue::responded()
+  kQuarantined,  // answered or given up, but the device still holds the Io and its buffer
+};
+
+/// Who owns the bytes that `data` points at.
+enum class DataOwner : uint8_t {
+  kNobody,         // no data
+  kReceiveBuffer,  // in-capsule data where the transport received it; only during submit()
+  kPool,           // a buffer of `share`
+};
+
+struct Command final : public BufferWaiter {
+  nvme::Sqe sqe;
+
+  Queue* queue = nullptr;  // null once the queue is gone and the command is quarantined
+  CommandState state = CommandState::kFree;
+  uint8_t generation = 0;  // of the slot; with `index`, the transfer tag
+  uint16_t index = 0;      // of the slot in the queue's SlotTable
+  bool is_abort_requested = false;
+  bool is_duplicate = false;  // its CID is another outstanding command's
+  DataOwner data_owner = DataOwner::kNobody;
+  Share share = Share::kRead;
+
+  uint32_t transfer_length = 0;              // bytes that the host sends or expects
+  std::span<std::byte> data;                 // the host's data, or the buffer that is filled for it
+  std::span<const std::byte> response_data;  // what goes to the host with the response: part of `data`, or lent media memory
+
+  nvme::Status status;
+  uint64_t result = 0;  // CDW0 (31:0) and CDW1 (63:32) of the completion
+
+  NamespaceView* view = nullptr;  // counted in the view while set
+  uint8_t view_epoch = 0;
+  Command* partner = nullptr;  // the other half of a fused pair
+  Link link;                   // of the list that parks it
+  Instant started{};           // when it was handed to the device
+
+  bdev::Io io;
+  // Commands made of several Ios (Compare, Verify, Copy, Dataset Management, flush of all): where they are.
+  std::span<std::byte> scratch;
+  uint64_t step = 0;
+  uint64_t step_offset = 0;
+
+  void on_buffer(std::span<std::byte> buffer) override;
+
+  uint16_t cid() const { return sqe.cid; }
+  static Command& of(bdev::Io& io_of_command) {
+    // The Io is embedded; Command is not standard layout, so the offset is taken from a live object's own type.
+    return *reinterpret_cast<Command*>(reinterpret_cast<std::byte*>(&io_of_command) - io_offset());
+  }
+
+ private:
+  static size_t io_offset();
+};
+
+}  // namespace weft::nvmf

@@ -1,0 +1,124 @@
+// One NVMe queue pair of the target, admin or I/O, whatever transport carries it: takes commands in, decides what each may do, gets it a
+// buffer, has it executed and hands the completion to the transport. Embedded in the transport's connection object; lives on its reactor from
+// accept to TransportOps::on_detached(). NVMe Base 2.0 §3.3, §6; docs/life-of-a-write.md.
+#pragma once
+#include <cstdint>
+#include <span>
+
+#include "base/intrusive_list.h"
+#include "core/reactor.h"
+#include "nvmf/slot_table.h"
+#include "nvmf/transport_ops.h"
+
+namespace weft::nvmf {
+
+class Controller;
+class Shard;
+struct SubsystemView;
+
+enum class QueueState : uint8_t {
+  kFresh,       // connected transport, no Connect yet
+  kConnecting,  // a Connect is being decided (maybe on other reactors)
+  kLive,
+  kStopping,    // takes no new commands; what executes is finished, then the connection closes
+  kDetached,    // the connection is gone; waits for its commands to come home
+};
+
+/// How a command was taken by Queue::submit().
+enum class Submitted : uint8_t {
+  kTaken,
+  kStalled,  // no buffer for its in-capsule data: nothing has happened; keep the capsule, receive nothing more, submit again after resume()
+};
+
+/// What a live I/O queue knows of its controller; replaced by message when it changes.
+struct QueueSettings {
+  bool is_write_cache_enabled = true;  // feature 06h; false makes every write stable
+};
+
+class Queue final : private BufferWaiter {
+ public:
+  /// Outlives: the shard and `ops` outlive the queue.
+  Queue(Shard& shard, TransportOps& ops, Origin origin);
+  /// Requires: on_detached() was called, or detach() never was and no command was begun.
+  ~Queue();
+
+  // --- from the transport -------------------------------------------------------------------------------------------------------------
+  /// A slot for an arrived command; null when the peer has more outstanding than the queue holds (the transport ends the connection: FES 2).
+  Command* begin(const nvme::Sqe& sqe);
+  /// Takes the command. `in_capsule` is borrowed for the call only. respond() may be called inside.
+  /// Requires: command.state == kNew; in_capsule.size() == descriptor.length for kInCapsule.
+  Submitted submit(Command& command, const DataDescriptor& descriptor, std::span<const std::byte> in_capsule);
+  /// The data of start_receive() is there, or could not be had (a wrong digest: kTransientTransportError).
+  void received(Command& command, nvme::Status status);
+  /// The completion to send for `command`; advances SQHD: called once per response, in the order in which responses are sent.
+  nvme::Cqe make_cqe(const Command& command);
+  /// The response of respond() has left.
+  void responded(Command& command);
+  /// The command of a transfer tag while it is kReceiving, else null (an unknown or stale tag).
+  Command* find_receiving(uint16_t tag) const;
+  static uint16_t tag_of(const Command& command) { return SlotTable::tag_of(command); }
+  /// The connection is gone: nothing is sent or received any more, every command comes home; then ops.on_detached(). Once.
+  void detach();
+
+  // --- what the transport needs to know -----------------------------------------------------------------------------------------------
+  QueueState state() const { return state_; }
+  uint16_t qid() const { return qid_; }
+  bool is_admin() const { return qid_ == 0; }
+  /// Connect asked for it: SQHD is not kept and a C2HData may carry the SUCCESS flag.
+  bool is_sq_flow_control_disabled() const { return is_sq_flow_control_disabled_; }
+  /// In-capsule data this queue takes for a command, bytes: 8192 for fabrics commands and on the admin queue, else limits.in_capsule_bytes.
+  uint32_t in_capsule_max(const nvme::Sqe& sqe) const;
+  const Origin& origin() const { return origin_; }
+  uint32_t outstanding() const { return slots_.taken(); }
+
+  // --- from the target's own rooms ----------------------------------------------------------------------------------------------------
+  /// Ends a command: status and result are set; frees what it holds but the response's data, and hands it to the transport.
+  void complete(Command& command, nvme::Status status, uint64_t result = 0);
+  /// Stops a command if that is possible now. True: it has been or will be completed with Command Abort Requested.
+  bool abort(uint16_t cid);
+  /// Takes no new commands; closes when what executes is done.
+  void stop();
+  bool is_quiet() const;
+  void close(CloseReason reason);
+  void apply(const QueueSettings& settings) { settings_ = settings; }
+  const QueueSettings& settings() const { return settings_; }
+  Shard& shard() { return shard_; }
+  Controller* controller() { return controller_; }
+  SubsystemView* subsystem() { return subsystem_; }
+  /// When the last command was received or completion sent: for the keep-alive timer.
+  Instant last_activity() const { return last_activity_; }
+  void set_state(CommandState next, Command& command) { enter(command, next); }
+
+  Link shard_link;       // in Shard: every queue that was not destroyed
+  Link controller_link;  // unused by the queue itself; in Controller's list, touched on the controller's reactor only
+
+ private:
+  friend class Connector;  // connect.cc: decides a Connect and makes the queue live
+  friend class Shard;
+
+  void on_buffer(std::span<std::byte> buffer) override;  // the in-capsule buffer a stalled submit waits for
+  void enter(Command& command, CommandState next);
+  void with_buffer(Command& command);
+  void execute(Command& command);
+  void execute_fabrics(Command& command);
+  void release_data(Command& command);
+  void free(Command& command);
+  void come_home();
+
+  Shard& shard_;
+  TransportOps& ops_;
+  Origin origin_;
+  QueueState state_ = QueueState::kFresh;
+  uint16_t qid_ = 0;
+  uint16_t sqhd_ = 0;
+  bool is_sq_flow_control_disabled_ = false;
+  QueueSettings settings_;
+  Controller* controller_ = nullptr;
+  SubsystemView* subsystem_ = nullptr;
+  Command* fused_first_ = nullptr;           // admitted first half that waits for its second
+  std::span<std::byte> in_capsule_buffer_;   // for the capsule that stalled
+  SlotTable slots_;
+  Instant last_activity_{};
+};
+
+}  // namespace weft::nvmf

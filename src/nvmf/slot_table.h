@@ -1,0 +1,92 @@
+// The command slots of one queue: chunks of 32 from the shard's slab, taken when needed and given back when empty, so that an idle queue owns
+// none. A slot's index is stable while it is taken; index and generation make the transfer tag.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "nvmf/cid_map.h"
+#include "nvmf/command.h"
+
+namespace weft::nvmf {
+
+inline constexpr uint32_t kSlotsPerChunk = 32;
+inline constexpr uint32_t kSlotsPerQueueMax = 1024;  // 10 bits of a transfer tag; the other 6 are the generation
+
+struct SlotChunk {
+  std::array<Command, kSlotsPerChunk> commands;
+  uint32_t taken = 0;       // bit per slot
+  SlotChunk* next = nullptr;  // in the pool
+};
+
+/// A shard's chunks: grows to its limit, never shrinks; LIFO, so the chunk used last is the next one.
+class SlotPool {
+ public:
+  explicit SlotPool(uint32_t slots_max) : chunks_max_(slots_max / kSlotsPerChunk) {}
+  /// Promises `slots` to a queue. False when the limit is reached: then the Connect is answered with Controller Busy.
+  bool reserve(uint32_t slots);
+  void release(uint32_t slots);
+  /// Requires: covered by a reservation.
+  SlotChunk* take();
+  void give_back(SlotChunk* chunk);
+  uint32_t chunks_in_use() const { return chunks_in_use_; }
+
+ private:
+  static uint32_t chunks_for(uint32_t slots) { return (slots + kSlotsPerChunk - 1) / kSlotsPerChunk; }
+  uint32_t chunks_max_;
+  uint32_t chunks_reserved_ = 0;
+  uint32_t chunks_in_use_ = 0;
+  SlotChunk* free_ = nullptr;
+  std::vector<std::unique_ptr<SlotChunk>> all_;
+};
+
+class SlotTable {
+ public:
+  /// Starts with room for `slots` commands. Requires: the pool has reserved them for this table.
+  SlotTable(SlotPool& pool, uint32_t slots);
+  ~SlotTable();
+
+  /// Room for more. Requires: the reservation was raised, no slot is taken beyond `slots`.
+  void resize(uint32_t slots);
+  uint32_t size() const { return size_; }
+  uint32_t taken() const { return taken_; }
+
+  /// A slot with state kNew and the SQE copied, or null when all are taken. Sets is_duplicate when the CID is outstanding already.
+  Command* take(const nvme::Sqe& sqe);
+  void free(Command& command);
+  /// The outstanding command with that CID, or null.
+  Command* find(uint16_t cid) const;
+  /// The command of a transfer tag, or null when the slot is free or the generation another.
+  Command* find_tag(uint16_t tag) const;
+  static uint16_t tag_of(const Command& command) { return uint16_t(command.index | command.generation << 10); }
+  /// Gives the chunk of a quarantined command over to whom frees it; see Shard::adopt(). Requires: every other slot of the table is free.
+  template <typename F>
+  void for_each(F&& f) {
+    for (SlotChunk* chunk : chunks_) {
+      if (chunk == nullptr) continue;
+      for (Command& command : chunk->commands) {
+        if (command.state != CommandState::kFree) f(command);
+      }
+    }
+  }
+  /// Lets go of the chunks that still hold commands (quarantined ones): calls f(chunk) for each; they are f's now.
+  template <typename F>
+  void abandon(F&& f) {
+    for (SlotChunk*& chunk : chunks_) {
+      if (chunk == nullptr) continue;
+      taken_ -= uint32_t(__builtin_popcount(chunk->taken));
+      f(std::exchange(chunk, nullptr));
+    }
+  }
+
+ private:
+  SlotPool& pool_;
+  uint32_t size_ = 0;
+  uint32_t taken_ = 0;
+  uint32_t hint_ = 0;  // the chunk that had room last
+  std::vector<SlotChunk*> chunks_;
+  CidMap cids_;
+};
+
+}  // namespace weft::nvmf
