@@ -27,6 +27,7 @@ struct Io {
   std::span<std::byte> data;  // kRead, kWrite: block_count blocks; contiguous; the submitter's, lent until done
   /// Called exactly once, on the submitter's reactor, maybe before submit() returns. The Io may be reused or freed inside.
   void (*on_done)(Io&, nvme::Status) = nullptr;
+  void* context = nullptr;  // the submitter's
 
   Link link;  // the module's while the Io is submitted
   alignas(16) std::byte scratch[kScratchSize];

@@ -14,7 +14,7 @@ struct Limits {
   uint32_t admin_queue_entries = 1024;       // SQSIZE + 1 of an admin queue
   uint32_t io_queues = 128;                  // per controller; Number of Queues grants at most this
   uint32_t controllers = 4096;               // per subsystem
-  uint32_t slots_per_reactor = 262144;       // command slots, reserved by Connect, touched when used
+  uint32_t slots_per_reactor = 1 << 20;      // command slots, reserved by Connect, touched when used
   uint32_t data_transfer_bytes = 1 << 20;    // MDTS; also R2T length
   uint32_t in_capsule_bytes = 8192;          // of an I/O command
   uint32_t admin_share_bytes = 8 << 20;      // per reactor, data of admin and fabrics commands, which data never starves

@@ -72,13 +72,6 @@ struct Command final : public BufferWaiter {
   void on_buffer(std::span<std::byte> buffer) override;
 
   uint16_t cid() const { return sqe.cid; }
-  static Command& of(bdev::Io& io_of_command) {
-    // The Io is embedded; Command is not standard layout, so the offset is taken from a live object's own type.
-    return *reinterpret_cast<Command*>(reinterpret_cast<std::byte*>(&io_of_command) - io_offset());
-  }
-
- private:
-  static size_t io_offset();
 };
 
 }  // namespace weft::nvmf

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/memory.h"
 #include "nvmf/cid_map.h"
 #include "nvmf/command.h"
 
@@ -20,11 +21,14 @@ struct SlotChunk {
   SlotChunk* next = nullptr;  // in the pool
 };
 
-/// A shard's chunks: grows to its limit, never shrinks; LIFO, so the chunk used last is the next one.
+/// A shard's chunks, in one lazily touched region; LIFO, so the chunk used last is the next one taken.
 class SlotPool {
  public:
-  explicit SlotPool(uint32_t slots_max) : chunks_max_(slots_max / kSlotsPerChunk) {}
-  /// Promises `slots` to a queue. False when the limit is reached: then the Connect is answered with Controller Busy.
+  /// Errors: kLimit when the region cannot be mapped.
+  static Result<SlotPool> create(MemorySource& source, uint32_t slots_max);
+  SlotPool(SlotPool&& other) noexcept;
+  ~SlotPool();
+  /// Promises room for `slots` commands to a queue. False when the limit is reached: then Connect is answered with Controller Busy.
   bool reserve(uint32_t slots);
   void release(uint32_t slots);
   /// Requires: covered by a reservation.
@@ -33,22 +37,26 @@ class SlotPool {
   uint32_t chunks_in_use() const { return chunks_in_use_; }
 
  private:
-  static uint32_t chunks_for(uint32_t slots) { return (slots + kSlotsPerChunk - 1) / kSlotsPerChunk; }
+  SlotPool(Region region, uint32_t chunks_max) : region_(std::move(region)), chunks_max_(chunks_max) {}
+  SlotChunk* chunk(uint32_t index);
+  Region region_;
   uint32_t chunks_max_;
   uint32_t chunks_reserved_ = 0;
+  uint32_t chunks_built_ = 0;  // constructed so far, from the front of the region
   uint32_t chunks_in_use_ = 0;
   SlotChunk* free_ = nullptr;
-  std::vector<std::unique_ptr<SlotChunk>> all_;
 };
 
 class SlotTable {
  public:
-  /// Starts with room for `slots` commands. Requires: the pool has reserved them for this table.
-  SlotTable(SlotPool& pool, uint32_t slots);
+  /// Empty: size() is 0 until resize().
+  explicit SlotTable(SlotPool& pool) : pool_(pool) {}
+  /// Requires: no slot is taken.
   ~SlotTable();
 
-  /// Room for more. Requires: the reservation was raised, no slot is taken beyond `slots`.
-  void resize(uint32_t slots);
+  /// Changes the room to `slots` commands. False when the pool cannot promise them; then nothing has changed.
+  /// Requires: slots >= size(), slots <= kSlotsPerQueueMax.
+  bool resize(uint32_t slots);
   uint32_t size() const { return size_; }
   uint32_t taken() const { return taken_; }
 
@@ -60,7 +68,7 @@ class SlotTable {
   /// The command of a transfer tag, or null when the slot is free or the generation another.
   Command* find_tag(uint16_t tag) const;
   static uint16_t tag_of(const Command& command) { return uint16_t(command.index | command.generation << 10); }
-  /// Gives the chunk of a quarantined command over to whom frees it; see Shard::adopt(). Requires: every other slot of the table is free.
+  /// Calls f for every command outstanding; f may free the one it is given.
   template <typename F>
   void for_each(F&& f) {
     for (SlotChunk* chunk : chunks_) {

@@ -1,0 +1,68 @@
+// A namespace as the whole target knows it: identity, medium, counters, and the freezer that gives one command exclusive use of a range.
+// Owned by its Subsystem; immutable but for what is said to belong to the home reactor. Each shard has its own NamespaceView of it.
+#pragma once
+#include <array>
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "bdev/bdev.h"
+#include "nvmf/freezer.h"
+
+namespace weft::nvmf {
+
+struct NamespaceIdentity {
+  std::array<std::byte, 16> uuid{};   // RFC 4122 byte order
+  std::array<std::byte, 16> nguid{};  // big-endian byte string
+  std::array<std::byte, 8> eui64{};
+};
+
+/// Counters of one namespace on one shard: written by that shard only, read by anyone (core rule 3: single-writer relaxed counters).
+struct alignas(64) NamespaceCounters {
+  class Counter {
+   public:
+    void add(uint64_t n) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+    uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+   private:
+    std::atomic<uint64_t> value_{0};
+  };
+  Counter reads, writes;              // commands completed with success
+  Counter read_bytes, written_bytes;  // of data moved to and from the host
+  Counter media_errors;
+};
+
+class Namespace {
+ public:
+  Namespace(uint32_t nsid, NamespaceIdentity identity, std::unique_ptr<bdev::Bdev> bdev, Freezer::Shards shards)
+      : nsid_(nsid), identity_(identity), bdev_(std::move(bdev)), counters_(shards.size()), freezer_(std::move(shards), nsid) {}
+
+  uint32_t nsid() const { return nsid_; }
+  const NamespaceIdentity& identity() const { return identity_; }
+  const bdev::Info& info() const { return bdev_->info(); }
+  bdev::Bdev& bdev() { return *bdev_; }
+  NamespaceCounters& counters(size_t shard) { return counters_[shard]; }
+  const std::vector<NamespaceCounters>& all_counters() const { return counters_; }
+  /// On the home reactor only.
+  Freezer& freezer() { return freezer_; }
+
+  // Set when a flush has failed: what was acknowledged may be lost, so the namespace answers nothing until an administrator clears it.
+  void fail() { is_failed_.store(true, std::memory_order_relaxed); }
+  void clear_failure() { is_failed_.store(false, std::memory_order_relaxed); }
+  bool is_failed() const { return is_failed_.load(std::memory_order_relaxed); }
+  // Writes that timed out and are still in the device: while there are any, new writes are refused (a late one must not overwrite a newer one).
+  void add_late_write() { late_writes_.fetch_add(1, std::memory_order_relaxed); }
+  void remove_late_write() { late_writes_.fetch_sub(1, std::memory_order_relaxed); }
+  bool has_late_writes() const { return late_writes_.load(std::memory_order_relaxed) != 0; }
+
+ private:
+  uint32_t nsid_;
+  NamespaceIdentity identity_;
+  std::unique_ptr<bdev::Bdev> bdev_;
+  std::vector<NamespaceCounters> counters_;  // by shard
+  Freezer freezer_;
+  std::atomic<bool> is_failed_{false};
+  std::atomic<uint32_t> late_writes_{0};
+};
+
+}  // namespace weft::nvmf

@@ -1,0 +1,72 @@
+#include "nvmf/namespace_view.h"
+
+namespace weft::nvmf {
+
+NamespaceView::~NamespaceView() { WEFT_ASSERT(is_idle()); }
+
+bool NamespaceView::enter(Command& command, BlockRange range) {
+  WEFT_ASSERT(command.view == nullptr);
+  if (frozen_ && frozen_->overlaps(range)) [[unlikely]] {
+    parked_.push_back(command);
+    return false;
+  }
+  enter_exclusive(command);
+  return true;
+}
+
+void NamespaceView::enter_exclusive(Command& command) {
+  command.view = this;
+  command.view_epoch = epoch_;
+  ++running_[epoch_];
+}
+
+void NamespaceView::quarantine(Command& command) {
+  ++quarantined_;  // first, so that leave() does not take the view for idle
+  leave(command);
+}
+
+void NamespaceView::quarantine_ended() {
+  WEFT_ASSERT(quarantined_ > 0);
+  if (--quarantined_ == 0 && on_idle_ && is_idle()) std::exchange(on_idle_, {})();
+}
+
+void NamespaceView::leave(Command& command) {
+  WEFT_ASSERT(command.view == this && running_[command.view_epoch] > 0);
+  command.view = nullptr;
+  const bool is_last = --running_[command.view_epoch] == 0;
+  if (is_last && on_drained_ && command.view_epoch != epoch_) std::exchange(on_drained_, {})();
+  if (is_last && on_idle_ && is_idle()) std::exchange(on_idle_, {})();
+}
+
+void NamespaceView::freeze(BlockRange range, std::move_only_function<void()> drained) {
+  WEFT_ASSERT(!frozen_ && !on_drained_);
+  frozen_ = range;
+  // The other epoch is empty: it was drained by the freeze before this one, which has been thawed since.
+  WEFT_ASSERT(running_[epoch_ ^ 1] == 0);
+  const bool is_drained = running_[epoch_] == 0;
+  epoch_ ^= 1;
+  if (is_drained) {
+    drained();
+  } else {
+    on_drained_ = std::move(drained);
+  }
+}
+
+void NamespaceView::thaw(void (*resume)(Command&)) {
+  WEFT_ASSERT(frozen_);
+  frozen_.reset();
+  IntrusiveList<Command, &Command::link> ready;
+  while (Command* command = parked_.pop_front()) ready.push_back(*command);
+  while (Command* command = ready.pop_front()) resume(*command);
+}
+
+void NamespaceView::on_idle(std::move_only_function<void()> drained) {
+  WEFT_ASSERT(!on_idle_);
+  if (is_idle()) {
+    drained();
+  } else {
+    on_idle_ = std::move(drained);
+  }
+}
+
+}  // namespace weft::nvmf

@@ -1,0 +1,62 @@
+// A namespace as one shard uses it: the device channel, and the shard's half of freezing. Lives on the shard's reactor. Commands that use it
+// are counted, so that a freeze or a removal knows when those that ran before it are done.
+#pragma once
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "base/intrusive_list.h"
+#include "nvmf/command.h"
+#include "nvmf/freezer.h"
+#include "nvmf/namespace.h"
+
+namespace weft::nvmf {
+
+class NamespaceView {
+ public:
+  NamespaceView(Namespace& ns, std::unique_ptr<bdev::Channel> channel, size_t shard_index)
+      : namespace_(ns), channel_(std::move(channel)), counters_(ns.counters(shard_index)) {}
+  /// Requires: no command is counted.
+  ~NamespaceView();
+
+  Namespace& ns() { return namespace_; }
+  const bdev::Info& info() const { return namespace_.info(); }
+  bdev::Channel& channel() { return *channel_; }
+  NamespaceCounters& counters() { return counters_; }
+
+  /// Counts the command in and returns true; or parks it (kFrozen is the caller's to set) and returns false when its range is frozen.
+  bool enter(Command& command, BlockRange range);
+  /// Counts in a command of who has frozen the range.
+  void enter_exclusive(Command& command);
+  /// Counts the command out.
+  void leave(Command& command);
+  /// The command timed out, its Io is still in the device: freezes no longer wait for it, a removal still does.
+  void quarantine(Command& command);
+  /// The device gave a quarantined Io back.
+  void quarantine_ended();
+  bool is_idle() const { return running_[0] + running_[1] + quarantined_ == 0; }
+  /// Takes a parked command out of the list: it is aborted or its queue goes.
+  static void unpark(Command& command) { command.link.unlink(); }
+
+  /// Parks from now on what overlaps `range`; calls `drained` when what ran before is done (maybe at once).
+  void freeze(BlockRange range, std::move_only_function<void()> drained);
+  /// Gives the parked commands to `resume`, in order.
+  void thaw(void (*resume)(Command&));
+  /// Calls `drained` when no command is counted any more.
+  void on_idle(std::move_only_function<void()> drained);
+
+ private:
+  Namespace& namespace_;
+  std::unique_ptr<bdev::Channel> channel_;
+  NamespaceCounters& counters_;
+  std::array<uint32_t, 2> running_{};  // commands by the epoch in which they entered; a freeze starts a new epoch and waits for the old one
+  uint8_t epoch_ = 0;
+  uint32_t quarantined_ = 0;
+  std::optional<BlockRange> frozen_;
+  IntrusiveList<Command, &Command::link> parked_;
+  std::move_only_function<void()> on_drained_;
+  std::move_only_function<void()> on_idle_;
+};
+
+}  // namespace weft::nvmf

@@ -1,0 +1,88 @@
+// What the target has on one reactor: its share of slots and buffers, its views of subsystems and namespaces, and every queue and controller
+// that lives there. All calls on its reactor.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/buffer_pool.h"
+#include "core/limits.h"
+#include "core/reactor.h"
+#include "nvmf/queue.h"
+#include "nvmf/subsystem.h"
+
+namespace weft::nvmf {
+
+class Controller;
+class Target;
+
+class Shard {
+ public:
+  /// Errors: kLimit when memory cannot be had. On any thread before the reactor runs.
+  static Result<std::unique_ptr<Shard>> create(Target& target, size_t index, Reactor& reactor, MemorySource& memory);
+  ~Shard();
+
+  Target& target() { return target_; }
+  size_t index() const { return index_; }
+  Reactor& reactor() { return reactor_; }
+  /// The target's home reactor: the shard with index 0.
+  Reactor& home();
+  const Limits& limits() const;
+  BufferPool& buffers() { return *buffers_; }
+  SlotPool& slots() { return slots_; }
+
+  /// Opens the shard's channel to `ns` and shows it to the queues. Errors: what the device says.
+  Result<void> add_namespace(Subsystem& subsystem, Namespace& ns);
+  /// Hides the namespace; calls `done` when the last command on it is over and its channel closed.
+  void remove_namespace(Subsystem& subsystem, uint32_t nsid, std::move_only_function<void()> done);
+  SubsystemView& view(Subsystem& subsystem);
+  /// The NVM or discovery subsystem of that name, or null.
+  SubsystemView* find_subsystem(std::string_view nqn);
+  std::vector<std::unique_ptr<SubsystemView>>& views() { return views_; }
+
+  void freeze(uint32_t subsystem, uint32_t nsid, BlockRange range, std::move_only_function<void()> drained);
+  void thaw(uint32_t subsystem, uint32_t nsid);
+
+  void add(Queue& queue);
+  void remove(Queue& queue);
+  size_t queue_count() const { return queue_count_; }
+  template <typename F>
+  void for_each_queue(F&& f) {
+    queues_.for_each(f);
+  }
+  Controller& add(std::unique_ptr<Controller> controller);
+  /// Destroys it.
+  void remove(Controller& controller);
+
+  /// Takes over a chunk whose commands are all quarantined.
+  void adopt(SlotChunk* chunk);
+  /// The device gave the Io of a command without queue back.
+  void quarantine_ended(Command& command);
+
+  /// Every queue stops taking commands and closes when it is quiet, at the latest at `deadline`.
+  void stop(Instant deadline);
+  bool is_stopping() const { return is_stopping_; }
+
+ private:
+  Shard(Target& target, size_t index, Reactor& reactor, std::unique_ptr<BufferPool> buffers, SlotPool slots);
+  NamespaceView& find_view(uint32_t subsystem, uint32_t nsid);
+  void watch_time();
+  void watch_stop();
+
+  Target& target_;
+  size_t index_;
+  Reactor& reactor_;
+  std::unique_ptr<BufferPool> buffers_;
+  SlotPool slots_;
+  std::vector<std::unique_ptr<SubsystemView>> views_;  // by Subsystem::index()
+  IntrusiveList<Queue, &Queue::shard_link> queues_;
+  size_t queue_count_ = 0;
+  std::vector<std::unique_ptr<Controller>> controllers_;
+  std::vector<SlotChunk*> quarantine_;
+  bool is_stopping_ = false;
+  Instant stop_deadline_{};
+  Timer time_watch_ = Timer::calling<&Shard::watch_time>(this);
+  Timer stop_watch_ = Timer::calling<&Shard::watch_stop>(this);
+};
+
+}  // namespace weft::nvmf

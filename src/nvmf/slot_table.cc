@@ -1,0 +1,134 @@
+#include "nvmf/slot_table.h"
+
+#include <bit>
+#include <new>
+
+#include "base/assert.h"
+#include "base/bits.h"
+
+namespace weft::nvmf {
+namespace {
+
+constexpr size_t kChunkStride = align_up(sizeof(SlotChunk), 64);  // bytes; chunks start on cache lines
+constexpr uint32_t chunks_for(uint32_t slots) { return (slots + kSlotsPerChunk - 1) / kSlotsPerChunk; }
+
+}  // namespace
+
+Result<SlotPool> SlotPool::create(MemorySource& source, uint32_t slots_max) {
+  const uint32_t chunks = chunks_for(slots_max);
+  auto region = source.map(chunks * kChunkStride, "command slots");
+  if (!region) return std::unexpected(region.error());
+  return SlotPool{std::move(*region), chunks};
+}
+
+SlotPool::SlotPool(SlotPool&& other) noexcept : region_(std::move(other.region_)), chunks_max_(other.chunks_max_) {
+  WEFT_ASSERT(other.chunks_built_ == 0 && other.chunks_reserved_ == 0);  // moved only before it is used
+}
+
+SlotPool::~SlotPool() {
+  WEFT_ASSERT(chunks_in_use_ == 0);
+  for (uint32_t i = 0; i < chunks_built_; ++i) chunk(i)->~SlotChunk();
+}
+
+SlotChunk* SlotPool::chunk(uint32_t index) {
+  return std::launder(reinterpret_cast<SlotChunk*>(region_.bytes().data() + index * kChunkStride));
+}
+
+bool SlotPool::reserve(uint32_t slots) {
+  if (chunks_for(slots) > chunks_max_ - chunks_reserved_) return false;
+  chunks_reserved_ += chunks_for(slots);
+  return true;
+}
+
+void SlotPool::release(uint32_t slots) {
+  WEFT_ASSERT(chunks_reserved_ >= chunks_for(slots));
+  chunks_reserved_ -= chunks_for(slots);
+}
+
+SlotChunk* SlotPool::take() {
+  ++chunks_in_use_;
+  if (free_ != nullptr) return std::exchange(free_, free_->next);
+  // Quarantined chunks are outside every reservation, so the region can run out; chunks_max_ bounds both together.
+  if (chunks_built_ == chunks_max_) {
+    --chunks_in_use_;
+    return nullptr;
+  }
+  return new (region_.bytes().data() + chunks_built_++ * kChunkStride) SlotChunk;
+}
+
+void SlotPool::give_back(SlotChunk* chunk) {
+  WEFT_ASSERT(chunk->taken == 0 && chunks_in_use_ > 0);
+  --chunks_in_use_;
+  chunk->next = std::exchange(free_, chunk);
+}
+
+SlotTable::~SlotTable() {
+  WEFT_ASSERT(taken_ == 0);
+  for (const SlotChunk* chunk : chunks_) WEFT_ASSERT(chunk == nullptr);
+  pool_.release(size_);
+}
+
+bool SlotTable::resize(uint32_t slots) {
+  WEFT_ASSERT(slots >= size_ && slots <= kSlotsPerQueueMax);
+  if (chunks_for(slots) > chunks_for(size_) && !pool_.reserve(slots - chunks_for(size_) * kSlotsPerChunk)) return false;
+  size_ = slots;
+  chunks_.resize(chunks_for(slots));
+  cids_.reset(slots);
+  for_each([&](Command& command) {
+    if (!command.is_duplicate) cids_.insert(command.cid(), command.index);
+  });
+  return true;
+}
+
+Command* SlotTable::take(const nvme::Sqe& sqe) {
+  if (taken_ == size_) return nullptr;
+  const auto chunk_count = uint32_t(chunks_.size());
+  for (uint32_t i = 0; i < chunk_count; ++i) {
+    const uint32_t which = hint_ + i < chunk_count ? hint_ + i : hint_ + i - chunk_count;
+    SlotChunk*& chunk = chunks_[which];
+    if (chunk == nullptr && (chunk = pool_.take()) == nullptr) return nullptr;
+    const auto slot = uint32_t(std::countr_one(chunk->taken));
+    if (slot == kSlotsPerChunk) continue;
+    hint_ = which;
+    chunk->taken |= 1u << slot;
+    ++taken_;
+    Command& command = chunk->commands[slot];
+    WEFT_ASSERT(command.state == CommandState::kFree);
+    command.sqe = sqe;
+    command.index = uint16_t(which * kSlotsPerChunk + slot);
+    command.state = CommandState::kNew;
+    command.is_duplicate = cids_.find(sqe.cid) != CidMap::kNone;
+    if (!command.is_duplicate) cids_.insert(sqe.cid, command.index);
+    return &command;
+  }
+  WEFT_ASSERT(!"a table that is not full has a free slot");
+  return nullptr;
+}
+
+void SlotTable::free(Command& command) {
+  const uint32_t which = command.index / kSlotsPerChunk;
+  SlotChunk*& chunk = chunks_[which];
+  const uint32_t bit = 1u << (command.index % kSlotsPerChunk);
+  WEFT_ASSERT(&chunk->commands[command.index % kSlotsPerChunk] == &command && (chunk->taken & bit) != 0);
+  if (!command.is_duplicate) cids_.erase(command.cid());
+  command.state = CommandState::kFree;
+  command.generation = (command.generation + 1) & 0x3f;
+  chunk->taken &= ~bit;
+  --taken_;
+  if (chunk->taken == 0) pool_.give_back(std::exchange(chunk, nullptr));
+}
+
+Command* SlotTable::find(uint16_t cid) const {
+  if (taken_ == 0) return nullptr;
+  const uint16_t index = cids_.find(cid);
+  return index == CidMap::kNone ? nullptr : &chunks_[index / kSlotsPerChunk]->commands[index % kSlotsPerChunk];
+}
+
+Command* SlotTable::find_tag(uint16_t tag) const {
+  const uint32_t index = tag & (kSlotsPerQueueMax - 1);
+  if (index >= chunks_.size() * kSlotsPerChunk || chunks_[index / kSlotsPerChunk] == nullptr) return nullptr;
+  Command& command = chunks_[index / kSlotsPerChunk]->commands[index % kSlotsPerChunk];
+  return command.state != CommandState::kFree && command.generation == tag >> 10 ? &command : nullptr;
+}
+
+}  // namespace weft::nvmf
