@@ -1,0 +1,68 @@
+#include "net/sockets.h"
+
+namespace weft::net {
+
+std::unique_ptr<std::byte[]> PartialPool::take() {
+  if (free_.empty()) return std::make_unique_for_overwrite<std::byte[]>(size_);
+  auto buffer = std::move(free_.back());
+  free_.pop_back();
+  return buffer;
+}
+
+Sockets::Sockets(Reactor& reactor, const Options& options)
+    : reactor_(reactor),
+      options_(options),
+      receive_buffer_(options.partial_bytes + options.receive_bytes),
+      iovecs_(options.send_iovecs),
+      partials_(options.partial_bytes) {
+  WEFT_ASSERT(options.receive_bytes > 0);
+  WEFT_ASSERT(options.send_iovecs > 0);
+}
+
+size_t Sockets::poll() {
+  // Those that are ready now, once each; who has more to receive goes to the end of the list, for the next cycle.
+  size_t served = 0;
+  for (size_t turns = ready_count_; turns > 0 && !ready_.empty(); --turns) {
+    SocketTurn& socket = *ready_.pop_front();
+    --ready_count_;
+    ++served;
+    if (socket.receive_once() == SocketTurn::Rest::kMore) make_ready(socket);
+  }
+  return served;
+}
+
+size_t Sockets::flush() {
+  size_t sent = 0;
+  for (size_t turns = dirty_count_; turns > 0 && !dirty_.empty(); --turns) {
+    SocketTurn& socket = *dirty_.pop_front();
+    --dirty_count_;
+    ++sent;
+    if (socket.send_once() == SocketTurn::Rest::kMore) make_dirty(socket);
+  }
+  return sent + dirty_count_;
+}
+
+void Sockets::make_ready(SocketTurn& socket) {
+  if (socket.ready_link_.is_linked()) return;
+  ready_.push_back(socket);
+  ++ready_count_;
+}
+
+void Sockets::make_dirty(SocketTurn& socket) {
+  if (socket.dirty_link_.is_linked()) return;
+  dirty_.push_back(socket);
+  ++dirty_count_;
+}
+
+void Sockets::forget(SocketTurn& socket) {
+  if (socket.ready_link_.is_linked()) {
+    socket.ready_link_.unlink();
+    --ready_count_;
+  }
+  if (socket.dirty_link_.is_linked()) {
+    socket.dirty_link_.unlink();
+    --dirty_count_;
+  }
+}
+
+}  // namespace weft::net
