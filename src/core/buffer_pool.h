@@ -26,7 +26,7 @@ class BufferWaiter {
   bool is_waiting() const { return link_.is_linked(); }
 
  protected:
-  ~BufferWaiter() = default;
+  virtual ~BufferWaiter() = default;  // virtual for g++ 12, which warns because the friend could delete through it
 
  private:
   friend class BufferPool;
