@@ -8,7 +8,10 @@ namespace weft::nvmf {
 
 struct Command;
 
-enum class AsyncEvent : uint8_t { kNamespaceAttribute, kDiscoveryLog };
+enum class AsyncEvent : uint8_t { kTemperature, kNamespaceAttribute, kDiscoveryLog };
+
+/// Whether a read of a log page gave the host its present contents, or the rest of a page that it began to read earlier.
+enum class LogRead : uint8_t { kPresent, kContinued };
 
 class AsyncEvents {
  public:
@@ -16,10 +19,10 @@ class AsyncEvents {
 
   /// Takes an Asynchronous Event Request: completes it now if an event waits or too many are held, else holds it.
   void request(Command& command);
-  /// Something has happened. Reported if feature 0Bh enables it (`config`) and it is not masked; once, however often it happens.
+  /// Something has happened. Reported if feature 0Bh enables it (`config`), once, however often it happens; while it is masked it waits.
   void raise(AsyncEvent event, uint32_t config);
-  /// The log page of that event was read with RAE 0: it may be reported again.
-  void log_page_read(uint8_t lid);
+  /// A log page was read with RAE 0: its events may be reported again. Those that wait are dropped when the host has seen their effect.
+  void log_page_read(uint8_t lid, LogRead read);
   /// Lets go of a held request (abort, reset). True if it was held.
   bool release(Command& command);
   /// Forgets every held request and event; the caller completes or frees the commands itself.

@@ -4,12 +4,16 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/reactor.h"
 #include "nvmf/async_events.h"
+#include "nvmf/changed_namespaces.h"
+#include "nvmf/discovery_log.h"
 #include "nvmf/error_log.h"
+#include "nvmf/features.h"
 #include "nvmf/keep_alive.h"
 #include "nvmf/queue.h"
 #include "nvmf/subsystem.h"
@@ -18,19 +22,6 @@
 namespace weft::nvmf {
 
 class Shard;
-
-/// Feature values that a host can change; defaults are what a controller reset brings back.
-struct Features {
-  bool is_write_cache_enabled = true;  // 06h
-  uint32_t async_event_config = 0;     // 0Bh
-  uint32_t arbitration = 0;            // 01h
-  uint32_t error_recovery = 0;         // 05h
-  uint32_t power_state = 0;            // 02h
-  uint32_t write_atomicity = 0;        // 0Ah
-  std::array<std::byte, 512> host_behavior{};  // 16h
-  int64_t timestamp_offset_ms = 0;     // 0Eh: added to the wall clock
-  bool is_timestamp_set = false;
-};
 
 class Controller {
  public:
@@ -53,6 +44,18 @@ class Controller {
   AsyncEvents& events() { return events_; }
   ErrorLog& errors() { return errors_; }
   KeepAlive& keep_alive() { return keep_alive_; }
+  ChangedNamespaces& changed_namespaces() { return changed_namespaces_; }
+  /// The discovery log that the host is reading; none until it reads from offset 0.
+  std::optional<DiscoveryLog>& discovery_log() { return discovery_log_; }
+
+  // --- what happens elsewhere and the host may hear of --------------------------------------------------------------------------------------
+  /// A namespace came, went or changed: goes into log page 04h and raises an event.
+  void namespace_changed(uint32_t nsid) {
+    changed_namespaces_.add(nsid);
+    events_.raise(AsyncEvent::kNamespaceAttribute, features_.async_event_config);
+  }
+  /// The discovery log would read differently now.
+  void discovery_changed() { events_.raise(AsyncEvent::kDiscoveryLog, features_.async_event_config); }
 
   // --- properties (property.cc) ---------------------------------------------------------------------------------------------------------
   uint64_t cap() const;
@@ -119,6 +122,8 @@ class Controller {
   AsyncEvents events_;
   ErrorLog errors_;
   KeepAlive keep_alive_;
+  ChangedNamespaces changed_namespaces_;
+  std::optional<DiscoveryLog> discovery_log_;
   Timer association_timer_ = Timer::calling<&Controller::association_idle>(this);
 };
 

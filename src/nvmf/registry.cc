@@ -30,6 +30,14 @@ Controller* Registry::find(uint16_t cntlid) const {
   return entry == entries_.end() || entry->second.is_dying ? nullptr : entry->second.controller;
 }
 
+std::vector<uint16_t> Registry::cntlids() const {
+  std::vector<uint16_t> live;
+  for (const auto& [cntlid, entry] : entries_) {
+    if (!entry.is_dying) live.push_back(cntlid);
+  }
+  return live;
+}
+
 bool Registry::has_dying(const HostIdentity& host) const {
   return std::ranges::any_of(entries_, [&](const auto& entry) { return entry.second.is_dying && entry.second.host == host; });
 }

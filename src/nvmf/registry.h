@@ -32,6 +32,8 @@ class Registry {
   /// The live controller of that id, or null.
   Controller* find(uint16_t cntlid) const;
   size_t size() const { return entries_.size(); }
+  /// The CNTLIDs of the live controllers, ascending.
+  std::vector<uint16_t> cntlids() const;
   template <typename F>
   void for_each(F&& f) {
     for (auto& [cntlid, entry] : entries_) {

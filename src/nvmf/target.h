@@ -42,6 +42,10 @@ class Target {
   void set_listeners(std::vector<ListenerRecord> listeners) { listeners_ = std::move(listeners); }
   /// Readable from every shard after start().
   const std::vector<ListenerRecord>& listeners() const { return listeners_; }
+  /// Changes with every visible change of the discovery log (GENCTR). Constant after start() until listeners or subsystems can change then.
+  uint64_t discovery_generation() const { return discovery_generation_; }
+  /// When the target was created: power-on hours count from here.
+  Instant created() const { return created_; }
 
   // --- on the home reactor --------------------------------------------------------------------------------------------------------------
   /// Shows the namespace to every shard, then to the hosts (an asynchronous event); `done` gets the first error, if any, in which case the
@@ -57,11 +61,13 @@ class Target {
   void on_every_shard(std::function<void(Shard&)> on_shard, std::move_only_function<void()> then);
 
  private:
-  explicit Target(const Limits& limits) : limits_(limits) {}
+  Target(const Limits& limits, Instant now) : limits_(limits), created_(now) {}
   void announce(Subsystem& subsystem, uint32_t nsid);
   void watch_stop();
 
   Limits limits_;
+  Instant created_;
+  uint64_t discovery_generation_ = 1;
   std::vector<ListenerRecord> listeners_;
   std::vector<std::unique_ptr<Subsystem>> subsystems_;  // the discovery subsystem first
   std::vector<std::unique_ptr<Shard>> shards_;          // die before the subsystems they view
