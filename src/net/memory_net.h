@@ -1,6 +1,7 @@
 // A network inside one process and one thread, for tests and for measuring without a kernel: streams are pairs of bounded byte queues, and
 // how many bytes one receive gives can be limited, down to one. Register it with the reactor like any Net's poller. Single-threaded.
 #pragma once
+#include <algorithm>
 #include <cstring>
 #include <deque>
 #include <map>

@@ -1,6 +1,7 @@
 // Which slot a command identifier is in: open addressing with linear probing over slot indexes; the CIDs themselves stay in the commands'
 // SQEs. At most half full. Deletion moves later entries up, so there are no tombstones.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
