@@ -15,9 +15,10 @@ namespace weft::net {
 
 /// What a protocol wants its pump to do with the stream. It never goes back up this list.
 enum class Wish : uint8_t {
-  kStay,    // receive and send
-  kFinish,  // send what is pending, then half-close; bytes received are dropped; closed when the peer closes
-  kClose,   // close at once
+  kStay,       // receive and send
+  kFinish,     // send what is pending, then half-close; bytes received are dropped; closed when the peer closes
+  kCloseSent,  // try once to send what is pending, then close
+  kClose,      // close at once
 };
 
 /// Why a stream was closed.
@@ -27,11 +28,13 @@ struct Closing {
   int error_number = 0;  // kError: errno
 };
 
-/// How a protocol tells its pump that pending() has something or that wish() has changed, from outside of the pump's calls (a command
-/// completed). Cheap to repeat.
+/// How a protocol tells its pump what has changed outside of the pump's calls (a command completed). Cheap to repeat.
 class Outlet {
  public:
+  /// pending() has something, or wish() or next_deadline() has moved.
   virtual void wants_send() = 0;
+  /// receive_max() is no longer 0. Only for a PausingProtocol.
+  virtual void wants_receive() {}
 
  protected:
   ~Outlet() = default;
@@ -60,6 +63,14 @@ concept Protocol = requires(P protocol, std::span<const std::byte> bytes, std::s
   { protocol.on_time(now) };
   // The stream is gone; no call follows. Called once. The pump may be destroyed later, but not inside.
   { protocol.on_closed(closing) };
+};
+
+/// A protocol that may refuse to receive for a while.
+template <typename P>
+concept PausingProtocol = Protocol<P> && requires(P protocol) {
+  // The most bytes that one receive should bring beside direct(). 0: received() has stopped before something that it cannot take now; the pump
+  // keeps the rest, whatever its length, and presents it after Outlet::wants_receive().
+  { protocol.receive_max() } -> std::same_as<size_t>;
 };
 
 }  // namespace weft::net

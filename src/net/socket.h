@@ -42,6 +42,9 @@ class Socket final : private SocketTurn, private StreamEvents, public Outlet {
   void wants_send() override {
     if (is_open_) sockets_.make_dirty(*this);
   }
+  void wants_receive() override {
+    if (is_open_) sockets_.make_ready(*this);
+  }
   /// Closes now and tells the protocol. Does nothing when it is closed. Not to be called from inside a call of the protocol.
   void close(Closing closing);
 
@@ -54,10 +57,9 @@ class Socket final : private SocketTurn, private StreamEvents, public Outlet {
   Rest send_once() override;
   void on_timer();
 
-  void take_in(size_t bytes, std::span<std::byte> direct, std::span<std::byte> unread);
+  void take_in(size_t bytes, std::span<std::byte> direct, std::span<std::byte> received);
   void parse(std::span<std::byte> bytes);
-  void keep_partial(std::span<const std::byte> tail);
-  void drop_partial();
+  size_t receive_max();
   void note_progress(size_t sent);
   bool obey_wish();
   void update_timer();
@@ -69,23 +71,29 @@ class Socket final : private SocketTurn, private StreamEvents, public Outlet {
   bool is_open_ = false;
   bool is_blocked_ = false;        // the stream takes nothing until on_writable()
   bool has_finished_send_ = false;
-  size_t partial_size_ = 0;
-  std::unique_ptr<std::byte[]> partial_;  // null while partial_size_ is 0
+  bool is_paused_ = false;         // the protocol takes nothing until wants_receive(); kept_ may be long
+  Kept kept_;                      // received, not consumed
   Instant stalled_since_ = Instant::never();
   Timer timer_ = Timer::calling<&Socket::on_timer>(this);
 };
 
 template <Net N, Protocol P>
 auto Socket<N, P>::receive_once() -> Rest {
-  // The new bytes land behind the place where the partial PDU will stand, so that parsing sees one run of bytes.
-  const auto shared = sockets_.receive_buffer().last(sockets_.receive_bytes());
   const bool is_dropping = protocol_.wish() != Wish::kStay;
+  const size_t room = is_dropping ? sockets_.receive_bytes() : receive_max();
+  if (room == 0) return Rest::kNone;
+  if (std::exchange(is_paused_, false) && !is_dropping) {
+    parse(kept_.bytes());
+    if (!obey_wish()) return Rest::kNone;
+    update_timer();
+    return Rest::kMore;
+  }
+  // The new bytes land behind the place where the partial PDU will stand, so that parsing sees one run of bytes.
+  const auto shared = sockets_.receive_buffer().subspan(sockets_.partials().size(), room);
   const auto direct = is_dropping ? std::span<std::byte>{} : protocol_.direct();
-  WEFT_ASSERT(direct.empty() || partial_size_ == 0);
-  const iovec targets[] = {{shared.data(), shared.size()}, {direct.data(), direct.size()}, {shared.data(), shared.size()}};
-  const auto used = direct.empty() ? std::span(targets).first(1) : std::span(targets).last(2);
-
-  const Transfer transfer = stream_.receive(used);
+  WEFT_ASSERT(direct.empty() || kept_.size == 0);
+  const iovec targets[] = {{direct.data(), direct.size()}, {shared.data(), shared.size()}};
+  const Transfer transfer = stream_.receive(std::span(targets).last(direct.empty() ? 1 : 2));
   switch (transfer.kind) {
     case Transfer::Kind::kWouldBlock: return Rest::kNone;
     case Transfer::Kind::kEnd: close({Closing::Reason::kPeer}); return Rest::kNone;
@@ -100,35 +108,30 @@ auto Socket<N, P>::receive_once() -> Rest {
 }
 
 template <Net N, Protocol P>
-void Socket<N, P>::take_in(size_t bytes, std::span<std::byte> direct, std::span<std::byte> unread) {
-  const size_t landed = bytes < direct.size() ? bytes : direct.size();
+void Socket<N, P>::take_in(size_t bytes, std::span<std::byte> direct, std::span<std::byte> received) {
+  const size_t landed = std::min(bytes, direct.size());
   if (landed > 0) protocol_.direct_received(landed, now());
-  if (bytes > landed) parse(unread.first(bytes - landed));
+  if (bytes == landed) return;
+  // `received` has room for the partial PDU before it.
+  std::span<std::byte> all{received.data() - kept_.size, kept_.size + bytes - landed};
+  if (kept_.size > 0) std::memcpy(all.data(), kept_.buffer.get(), kept_.size);
+  parse(all);
 }
 
 template <Net N, Protocol P>
 void Socket<N, P>::parse(std::span<std::byte> bytes) {
-  // `bytes` has room for the partial PDU before it.
-  std::span<std::byte> all{bytes.data() - partial_size_, partial_size_ + bytes.size()};
-  if (partial_size_ > 0) std::memcpy(all.data(), partial_.get(), partial_size_);
-  const size_t consumed = protocol_.received(all, now());
-  WEFT_ASSERT(consumed <= all.size());
-  keep_partial(all.subspan(consumed));
+  const size_t consumed = protocol_.received(bytes, now());
+  WEFT_ASSERT(consumed <= bytes.size());
+  if (protocol_.wish() != Wish::kStay) return sockets_.partials().drop(kept_);
+  is_paused_ = receive_max() == 0;
+  WEFT_ASSERT(is_paused_ || bytes.size() - consumed <= P::kPartialMax);
+  sockets_.partials().keep(kept_, bytes.subspan(consumed));
 }
 
 template <Net N, Protocol P>
-void Socket<N, P>::keep_partial(std::span<const std::byte> tail) {
-  if (tail.empty() || protocol_.wish() != Wish::kStay) return drop_partial();
-  WEFT_ASSERT(tail.size() <= P::kPartialMax);
-  if (partial_ == nullptr) partial_ = sockets_.partials().take();
-  std::memcpy(partial_.get(), tail.data(), tail.size());
-  partial_size_ = tail.size();
-}
-
-template <Net N, Protocol P>
-void Socket<N, P>::drop_partial() {
-  if (partial_ != nullptr) sockets_.partials().give_back(std::move(partial_));
-  partial_size_ = 0;
+size_t Socket<N, P>::receive_max() {
+  if constexpr (PausingProtocol<P>) return std::min(protocol_.receive_max(), sockets_.receive_bytes());
+  return sockets_.receive_bytes();
 }
 
 template <Net N, Protocol P>
@@ -145,7 +148,8 @@ auto Socket<N, P>::send_once() -> Rest {
     is_blocked_ = transfer.kind == Transfer::Kind::kWouldBlock || transfer.is_exhausted;
     note_progress(transfer.bytes);
   }
-  if (!obey_wish()) return Rest::kNone;
+  if (protocol_.wish() == Wish::kCloseSent) close({Closing::Reason::kProtocol});
+  if (!is_open_ || !obey_wish()) return Rest::kNone;
   update_timer();
   return protocol_.has_pending() && !is_blocked_ ? Rest::kMore : Rest::kNone;
 }
@@ -167,6 +171,7 @@ bool Socket<N, P>::obey_wish() {
     case Wish::kFinish:
       if (!protocol_.has_pending() && !std::exchange(has_finished_send_, true)) stream_.shutdown_send();
       return true;
+    case Wish::kCloseSent: sockets_.make_dirty(*this); return true;
     case Wish::kClose: close({Closing::Reason::kProtocol}); return false;
   }
   return false;
@@ -194,7 +199,7 @@ void Socket<N, P>::close(Closing closing) {
   sockets_.forget(*this);
   sockets_.reactor().disarm(timer_);
   stream_.close();
-  drop_partial();
+  sockets_.partials().drop(kept_);
   protocol_.on_closed(closing);
 }
 

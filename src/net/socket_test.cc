@@ -21,7 +21,7 @@ class EchoProtocol {
   size_t received(std::span<const std::byte> bytes, Instant) {
     ++receives;
     size_t at = 0;
-    while (at < bytes.size()) {
+    while (at < bytes.size() && credits > 0) {
       const size_t length = size_t(bytes[at]);
       if (bytes.size() - at < 1 + length) {
         if (!is_direct_wanted) break;
@@ -35,6 +35,7 @@ class EchoProtocol {
     }
     return at;
   }
+  size_t receive_max() const { return credits > 0 ? 4096 : 0; }
   std::span<std::byte> direct() { return std::span(record).subspan(filled); }
   void direct_received(size_t count, Instant) {
     direct_bytes += count;
@@ -63,6 +64,7 @@ class EchoProtocol {
   void on_closed(Closing why) { closing = why; }
 
   bool is_direct_wanted = false;
+  int credits = 1000;  // records it takes before it pauses
   Wish wished = Wish::kStay;
   Instant deadline = Instant::never();
   Outlet* outlet = nullptr;
@@ -73,6 +75,7 @@ class EchoProtocol {
 
  private:
   void answer(std::span<const std::byte> bytes) {
+    --credits;
     heard.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     out.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     outlet->wants_send();
@@ -220,6 +223,48 @@ TEST_F(SocketTest, FinishSendsWhatIsPendingThenHalfClosesAndDropsInput) {
   const iovec piece{&byte, 1};
   EXPECT_EQ(peer_->receive({&piece, 1}).kind, Transfer::Kind::kEnd);
   EXPECT_TRUE(socket_->is_open());
+}
+
+TEST_F(SocketTest, CloseSentSendsWhatIsPendingAndCloses) {
+  connect({});
+  protocol_.wished = Wish::kCloseSent;
+  protocol_.out = "bye";
+  socket_->wants_send();
+  run();
+  EXPECT_FALSE(socket_->is_open());
+  EXPECT_EQ(hear(10), "bye");
+}
+
+TEST_F(SocketTest, CloseSentClosesAlsoWhenThePeerTakesNothing) {
+  connect({.capacity = 4});
+  say("\3abc");
+  run();
+  say("\3def");
+  run();
+  protocol_.wished = Wish::kCloseSent;
+  socket_->wants_send();
+  run();
+  EXPECT_FALSE(socket_->is_open());
+}
+
+TEST_F(SocketTest, APausedProtocolGetsTheWholeRestWhenItGoesOn) {
+  connect({});
+  protocol_.credits = 1;
+  std::string records;
+  for (int i = 0; i < 200; ++i) records += "\2xy";  // longer than a partial buffer
+  say("\1a" + records);
+  run();
+  EXPECT_EQ(protocol_.heard, "a");
+  say("\1z");
+  run();
+  EXPECT_EQ(protocol_.heard, "a");
+  for (int i = 0; i < 201; ++i) {
+    protocol_.credits = 1;
+    socket_->wants_receive();
+    run();
+  }
+  EXPECT_EQ(protocol_.heard.size(), 402u);
+  EXPECT_EQ(protocol_.heard.back(), 'z');
 }
 
 TEST_F(SocketTest, ClosesAtOnceWhenTheProtocolWishesIt) {

@@ -1,12 +1,33 @@
 #include "net/sockets.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace weft::net {
 
-std::unique_ptr<std::byte[]> PartialPool::take() {
-  if (free_.empty()) return std::make_unique_for_overwrite<std::byte[]>(size_);
-  auto buffer = std::move(free_.back());
-  free_.pop_back();
-  return buffer;
+void PartialPool::keep(Kept& kept, std::span<const std::byte> bytes) {
+  if (bytes.empty()) return drop(kept);
+  const size_t capacity = std::max(bytes.size(), size_);
+  if (kept.capacity == capacity) {
+    std::memmove(kept.buffer.get(), bytes.data(), bytes.size());
+    kept.size = bytes.size();
+    return;
+  }
+  Kept replacement{.capacity = capacity, .size = bytes.size()};
+  if (capacity == size_ && !free_.empty()) {
+    replacement.buffer = std::move(free_.back());
+    free_.pop_back();
+  } else {
+    replacement.buffer = std::make_unique_for_overwrite<std::byte[]>(capacity);
+  }
+  std::memcpy(replacement.buffer.get(), bytes.data(), bytes.size());
+  drop(kept);
+  kept = std::move(replacement);
+}
+
+void PartialPool::drop(Kept& kept) {
+  if (kept.capacity == size_) free_.push_back(std::move(kept.buffer));
+  kept = {};
 }
 
 Sockets::Sockets(Reactor& reactor, const Options& options)

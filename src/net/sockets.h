@@ -35,13 +35,23 @@ class SocketTurn {
   Link dirty_link_;  // something should be sent, or the protocol's wish has changed
 };
 
-/// Fixed-size buffers for partial PDUs: made when first needed, at most one per socket, kept for reuse.
+/// Received bytes that wait for more, or for a protocol that pauses.
+struct Kept {
+  std::unique_ptr<std::byte[]> buffer;  // null while size is 0
+  size_t capacity = 0;
+  size_t size = 0;
+  std::span<std::byte> bytes() { return {buffer.get(), size}; }
+};
+
+/// Buffers for partial PDUs, of one size: made when first needed, at most one per socket, kept for reuse. A longer rest, which only a
+/// protocol leaves that pauses in the midst of a receive, gets memory of its own, at most a receive long.
 class PartialPool {
  public:
   explicit PartialPool(size_t size) : size_(size) {}
   size_t size() const { return size_; }
-  std::unique_ptr<std::byte[]> take();
-  void give_back(std::unique_ptr<std::byte[]> buffer) { free_.push_back(std::move(buffer)); }
+  /// Replaces what `kept` holds by `bytes`, which may be a part of it.
+  void keep(Kept& kept, std::span<const std::byte> bytes);
+  void drop(Kept& kept);
 
  private:
   size_t size_;  // bytes of one
