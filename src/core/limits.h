@@ -44,50 +44,54 @@ struct Limits {
   uint32_t shutdown_ms = 5000;               // SIGTERM to the end
 };
 
+/// What a limit counts for: there is one of it for each of these.
+enum class LimitScope : uint8_t { kTarget, kPeer, kReactor, kSubsystem, kController, kConnection, kCommand };
+
 struct LimitRow {
   const char* name;
   uint32_t Limits::*value;
   uint32_t minimum;
   uint32_t hostile;
   uint32_t bytes_each;  // what one of them costs; 0: a time or a count that costs nothing by itself
+  LimitScope scope;
   const char* meaning;
 };
 
 inline constexpr std::array kLimitTable{
-    LimitRow{"connections", &Limits::connections, 1, 2, 2048, "transport connections in all"},
-    LimitRow{"connections_per_peer", &Limits::connections_per_peer, 1, 2, 0, "transport connections of one peer address"},
-    LimitRow{"queue_entries", &Limits::queue_entries, 2, 2, 0, "outstanding commands of an I/O queue"},
-    LimitRow{"admin_queue_entries", &Limits::admin_queue_entries, 32, 32, 0, "outstanding commands of an admin queue"},
-    LimitRow{"io_queues", &Limits::io_queues, 1, 1, 0, "I/O queues of a controller"},
-    LimitRow{"controllers", &Limits::controllers, 1, 2, 8192, "controllers of a subsystem"},
-    LimitRow{"slots_per_reactor", &Limits::slots_per_reactor, 64, 64, 384, "command slots of a reactor, touched when used"},
-    LimitRow{"data_transfer_bytes", &Limits::data_transfer_bytes, 4096, 4096, 0, "data of one command (MDTS)"},
-    LimitRow{"in_capsule_bytes", &Limits::in_capsule_bytes, 0, 0, 0, "in-capsule data of an I/O command"},
-    LimitRow{"admin_share_bytes", &Limits::admin_share_bytes, 1 << 20, 1 << 20, 1, "per reactor: admin and fabrics data"},
-    LimitRow{"in_capsule_share_bytes", &Limits::in_capsule_share_bytes, 8192, 8192, 1, "per reactor: in-capsule writes in progress"},
-    LimitRow{"transfer_share_bytes", &Limits::transfer_share_bytes, 1 << 20, 1 << 20, 1, "per reactor: data requested by R2T"},
-    LimitRow{"read_share_bytes", &Limits::read_share_bytes, 1 << 20, 1 << 20, 1, "per reactor: reads in progress"},
-    LimitRow{"scratch_share_bytes", &Limits::scratch_share_bytes, 1 << 20, 1 << 20, 1, "per reactor: Compare, Verify, Copy"},
-    LimitRow{"fused_share_bytes", &Limits::fused_share_bytes, 8192, 8192, 1, "per reactor: first halves of fused pairs"},
-    LimitRow{"receive_buffer_bytes", &Limits::receive_buffer_bytes, 16384, 16384, 1, "per reactor: one receive"},
-    LimitRow{"send_iovecs", &Limits::send_iovecs, 4, 4, 16, "per reactor: pieces of one send"},
-    LimitRow{"commands_per_turn", &Limits::commands_per_turn, 1, 1, 0, "commands of a connection per cycle"},
-    LimitRow{"async_events", &Limits::async_events, 1, 1, 0, "Asynchronous Event Requests outstanding"},
-    LimitRow{"aborts", &Limits::aborts, 1, 1, 0, "Abort commands outstanding"},
-    LimitRow{"error_log_entries", &Limits::error_log_entries, 1, 1, 64, "error log of a controller"},
-    LimitRow{"namespaces", &Limits::namespaces, 1, 64, 0, "namespaces of a subsystem"},
-    LimitRow{"dsm_ranges", &Limits::dsm_ranges, 1, 256, 0, "ranges of a Dataset Management command"},
-    LimitRow{"copy_ranges", &Limits::copy_ranges, 1, 2, 0, "source ranges of a Copy command"},
-    LimitRow{"copy_blocks", &Limits::copy_blocks, 1, 16, 0, "logical blocks of a Copy command"},
-    LimitRow{"maxh2cdata_bytes", &Limits::maxh2cdata_bytes, 4096, 4096, 0, "data of one H2CData PDU"},
-    LimitRow{"handshake_ms", &Limits::handshake_ms, 100, 100, 0, "from accept to Connect"},
-    LimitRow{"r2t_ms", &Limits::r2t_ms, 100, 100, 0, "from R2T to its data"},
-    LimitRow{"stalled_send_ms", &Limits::stalled_send_ms, 100, 100, 0, "a peer that takes no byte"},
-    LimitRow{"termination_ms", &Limits::termination_ms, 100, 100, 0, "from a termination request to the close"},
-    LimitRow{"association_ms", &Limits::association_ms, 1000, 1000, 0, "a controller that stays disabled"},
-    LimitRow{"discovery_idle_ms", &Limits::discovery_idle_ms, 1000, 1000, 0, "a discovery controller without keep-alive"},
-    LimitRow{"io_timeout_ms", &Limits::io_timeout_ms, 100, 100, 0, "a device that does not answer"},
-    LimitRow{"shutdown_ms", &Limits::shutdown_ms, 100, 100, 0, "from SIGTERM to the end"},
+    LimitRow{"connections", &Limits::connections, 1, 2, 2048, LimitScope::kTarget, "transport connections in all"},
+    LimitRow{"connections_per_peer", &Limits::connections_per_peer, 1, 2, 0, LimitScope::kPeer, "transport connections of one peer address"},
+    LimitRow{"queue_entries", &Limits::queue_entries, 2, 2, 0, LimitScope::kConnection, "outstanding commands of an I/O queue"},
+    LimitRow{"admin_queue_entries", &Limits::admin_queue_entries, 32, 32, 0, LimitScope::kConnection, "outstanding commands of an admin queue"},
+    LimitRow{"io_queues", &Limits::io_queues, 1, 1, 0, LimitScope::kController, "I/O queues of a controller"},
+    LimitRow{"controllers", &Limits::controllers, 1, 2, 8192, LimitScope::kSubsystem, "controllers of a subsystem"},
+    LimitRow{"slots_per_reactor", &Limits::slots_per_reactor, 64, 64, 384, LimitScope::kReactor, "command slots of a reactor, touched when used"},
+    LimitRow{"data_transfer_bytes", &Limits::data_transfer_bytes, 4096, 4096, 0, LimitScope::kCommand, "data of one command (MDTS)"},
+    LimitRow{"in_capsule_bytes", &Limits::in_capsule_bytes, 0, 0, 0, LimitScope::kCommand, "in-capsule data of an I/O command"},
+    LimitRow{"admin_share_bytes", &Limits::admin_share_bytes, 1 << 20, 1 << 20, 1, LimitScope::kReactor, "admin and fabrics data"},
+    LimitRow{"in_capsule_share_bytes", &Limits::in_capsule_share_bytes, 8192, 8192, 1, LimitScope::kReactor, "in-capsule writes in progress"},
+    LimitRow{"transfer_share_bytes", &Limits::transfer_share_bytes, 1 << 20, 1 << 20, 1, LimitScope::kReactor, "data requested by R2T"},
+    LimitRow{"read_share_bytes", &Limits::read_share_bytes, 1 << 20, 1 << 20, 1, LimitScope::kReactor, "reads in progress"},
+    LimitRow{"scratch_share_bytes", &Limits::scratch_share_bytes, 1 << 20, 1 << 20, 1, LimitScope::kReactor, "Compare, Verify, Copy"},
+    LimitRow{"fused_share_bytes", &Limits::fused_share_bytes, 8192, 8192, 1, LimitScope::kReactor, "first halves of fused pairs"},
+    LimitRow{"receive_buffer_bytes", &Limits::receive_buffer_bytes, 16384, 16384, 1, LimitScope::kReactor, "one receive"},
+    LimitRow{"send_iovecs", &Limits::send_iovecs, 4, 4, 16, LimitScope::kReactor, "pieces of one send"},
+    LimitRow{"commands_per_turn", &Limits::commands_per_turn, 1, 1, 0, LimitScope::kConnection, "commands of a connection per cycle"},
+    LimitRow{"async_events", &Limits::async_events, 1, 1, 0, LimitScope::kController, "Asynchronous Event Requests outstanding"},
+    LimitRow{"aborts", &Limits::aborts, 1, 1, 0, LimitScope::kController, "Abort commands outstanding"},
+    LimitRow{"error_log_entries", &Limits::error_log_entries, 1, 1, 64, LimitScope::kController, "error log of a controller"},
+    LimitRow{"namespaces", &Limits::namespaces, 1, 64, 0, LimitScope::kSubsystem, "namespaces of a subsystem"},
+    LimitRow{"dsm_ranges", &Limits::dsm_ranges, 1, 256, 0, LimitScope::kCommand, "ranges of a Dataset Management command"},
+    LimitRow{"copy_ranges", &Limits::copy_ranges, 1, 2, 0, LimitScope::kCommand, "source ranges of a Copy command"},
+    LimitRow{"copy_blocks", &Limits::copy_blocks, 1, 16, 0, LimitScope::kCommand, "logical blocks of a Copy command"},
+    LimitRow{"maxh2cdata_bytes", &Limits::maxh2cdata_bytes, 4096, 4096, 0, LimitScope::kCommand, "data of one H2CData PDU"},
+    LimitRow{"handshake_ms", &Limits::handshake_ms, 100, 100, 0, LimitScope::kConnection, "from accept to Connect"},
+    LimitRow{"r2t_ms", &Limits::r2t_ms, 100, 100, 0, LimitScope::kCommand, "from R2T to its data"},
+    LimitRow{"stalled_send_ms", &Limits::stalled_send_ms, 100, 100, 0, LimitScope::kConnection, "a peer that takes no byte"},
+    LimitRow{"termination_ms", &Limits::termination_ms, 100, 100, 0, LimitScope::kConnection, "from a termination request to the close"},
+    LimitRow{"association_ms", &Limits::association_ms, 1000, 1000, 0, LimitScope::kController, "a controller that stays disabled"},
+    LimitRow{"discovery_idle_ms", &Limits::discovery_idle_ms, 1000, 1000, 0, LimitScope::kController, "a discovery controller without keep-alive"},
+    LimitRow{"io_timeout_ms", &Limits::io_timeout_ms, 100, 100, 0, LimitScope::kCommand, "a device that does not answer"},
+    LimitRow{"shutdown_ms", &Limits::shutdown_ms, 100, 100, 0, LimitScope::kTarget, "from SIGTERM to the end"},
 };
 static_assert(kLimitTable.size() * sizeof(uint32_t) == sizeof(Limits), "every limit has its row");
 
