@@ -40,7 +40,7 @@ inline constexpr size_t kCdw14 = 56;
 nvme::ErrorLogEntry error_entry(const Command& command, nvme::Status status, uint16_t parameter_location);
 
 /// Completes an admin command with an error that repeating it does not cure: sets DNR and More, and adds it to the controller's error log with
-/// the byte of the SQE that is at fault.
+/// the byte of the SQE that is at fault. More tells the host, and Queue::complete(), that the error log has it.
 void fail_command(Controller& controller, Command& command, nvme::Status status, size_t parameter_location);
 
 }  // namespace weft::nvmf
