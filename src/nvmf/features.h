@@ -19,14 +19,12 @@ enum class SubsystemKind : uint8_t;
 
 /// Feature values that a host can change; defaults are what a controller reset brings back.
 struct Features {
-  static constexpr uint32_t kOverTemperatureDefault = 0xffff;
-
   bool is_write_cache_enabled = true;            // 06h
   uint32_t async_event_config = 0;               // 0Bh
   uint32_t arbitration = 0;                      // 01h
   uint32_t error_recovery = 0;                   // 05h
   uint32_t power_state = 0;                      // 02h
-  uint32_t over_temperature = kOverTemperatureDefault;  // 04h, kelvin
+  uint32_t over_temperature = 0xffff;            // 04h, kelvin
   uint32_t under_temperature = 0;                // 04h, kelvin
   uint32_t write_atomicity = 0;                  // 0Ah
   std::array<std::byte, 512> host_behavior{};    // 16h
@@ -45,11 +43,15 @@ uint32_t feature_data_length(uint8_t fid);
 
 /// Whether controllers of that kind have the feature.
 bool has_feature(uint8_t fid, SubsystemKind kind, bool has_volatile_cache);
-/// Checks a value for a feature that is a dword (not 06h, 07h, 0Fh, which always fit or act at once).
-nvme::Status check_feature_value(nvme::Feature feature, uint32_t value, uint32_t oaes);
+/// The events that can be enabled with feature 0Bh: OAES, and the critical warnings, which need no announcement.
+uint32_t async_event_mask(SubsystemKind kind);
+/// Checks CDW11 of a feature whose value is a dword.
+nvme::Status check_feature_value(nvme::Feature feature, uint32_t value, SubsystemKind kind);
 /// Checks the data of feature 16h: reserved bytes are 0 and the others 0 or 1.
 nvme::Status check_host_behavior(std::span<const std::byte> data);
 /// The timestamp data of feature 0Eh at `now`.
 nvme::Timestamp timestamp_at(const Features& features, Instant now);
+/// Whether the (constant) composite temperature is beyond one of the thresholds of feature 04h.
+bool is_temperature_critical(const Features& features);
 
 }  // namespace weft::nvmf
