@@ -13,6 +13,7 @@ namespace weft::nvmf {
 class Controller;
 struct Command;
 struct SubsystemView;
+enum class SubsystemKind : uint8_t;
 
 /// FR of Identify Controller and of the firmware slot log: the project's version.
 inline constexpr char kFirmwareRevision[] = "0.1.0";
@@ -33,6 +34,8 @@ nvme::IndependentIdentifyNamespace independent_namespace_page(const bdev::Info& 
 std::array<std::byte, nvme::kIdentifySize> namespace_descriptors_page(const NamespaceIdentity& identity);
 /// CNS 12h and 13h: those of `cntlids` (ascending) that are at least `first`.
 nvme::ControllerList controller_list_page(std::span<const uint16_t> cntlids, uint16_t first);
+/// OAES: the notices that a controller of that kind sends.
+uint32_t oaes_of(SubsystemKind kind);
 /// Whether a namespace of the subsystem has a volatile write cache: VWC, and feature 06h exists.
 bool has_volatile_cache(const SubsystemView& view);
 
