@@ -1,7 +1,7 @@
 // The Get Log Page command and the pages of a controller; the discovery log has its own file. Runs on the controller's reactor.
 // NVM Express Base 2.0 §5.16.
 #pragma once
-#include <array>
+#include <cstddef>
 #include <span>
 #include <vector>
 
@@ -25,12 +25,14 @@ inline constexpr uint16_t kCompositeTemperature = 300;  // kelvin
 void get_log_page(Controller& controller, Command& command);
 
 // --- what it answers with, as pure functions --------------------------------------------------------------------------------------------
+/// Whether controllers of that kind have the page.
+bool has_log_page(uint8_t lid, SubsystemKind kind);
 nvme::SupportedLogPages supported_log_pages_page(SubsystemKind kind);
 nvme::CommandEffects command_effects_page(SubsystemKind kind);
 nvme::FeatureEffects feature_effects_page(SubsystemKind kind, bool has_volatile_cache);
 nvme::FirmwareSlotLog firmware_slot_page();
-/// Every entry the log holds, newest first, then unused ones up to its capacity.
-std::vector<nvme::ErrorLogEntry> error_page(const ErrorLog& log);
+/// As many entries as the log can hold, the newest first, the unused ones zero.
+std::vector<std::byte> error_page(const ErrorLog& log);
 
 /// Sums over the shards, of one namespace or of several.
 struct NamespaceTotals {
@@ -46,7 +48,7 @@ struct Health {
   NamespaceTotals totals;
   uint64_t errors = 0;  // entries ever made in the error log
   Duration uptime;      // of the target
-  bool is_read_only = false;
+  bool is_degraded = false;  // a namespace has failed
 };
 nvme::SmartLog smart_page(const Health& health, const Features& features);
 
