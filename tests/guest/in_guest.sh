@@ -1,0 +1,44 @@
+#!/bin/bash
+# in_guest.sh: runs the jobs named in /share/joblist ("NAME ARGUMENT..." a line) one after the other inside the guest, each with a time limit.
+# run.sh puts it into the shared directory together with jobs/ and env. Writes logs/NAME.log, a line "NAME STATUS SECONDS" in results for
+# each job, and last the end marker that run.sh requires on the console.
+set -u
+# shellcheck source=/dev/null
+. /share/env
+
+# watch PID SECONDS: waits for a job. One that outlives its limit may hang in the kernel, beyond the reach of kill: the blocked tasks go
+# to the console and the job is given up (status 124).
+watch() {
+    local pid=$1 deadline=$((SECONDS + $2))
+    while kill -0 "$pid" 2>/dev/null; do
+        if [ "$SECONDS" -ge "$deadline" ]; then
+            echo "weft-guest: job is over its limit of $2 s; blocked tasks follow"
+            echo w >/proc/sysrq-trigger
+            kill -KILL -- "-$pid"
+            return 124
+        fi
+        sleep 0.2
+    done
+    wait "$pid"
+}
+
+echo "weft-guest: $(uname -r) up after $(cut -d' ' -f1 /proc/uptime) s"
+modprobe nvme-tcp
+failed=0
+while read -r name arguments <&3; do
+    echo "weft-guest: job $name"
+    echo "weft-guest: job $name" >/dev/kmsg
+    start=$SECONDS
+    # shellcheck disable=SC2086  # arguments are words
+    setsid bash "/share/jobs/$name.sh" $arguments >"/share/logs/$name.log" 2>&1 3<&- &
+    watch "$!" "$WEFT_JOB_LIMIT"
+    status=$?
+    [ "$status" = 0 ] || failed=1
+    echo "$name $status $((SECONDS - start))" >>/share/results
+    echo "weft-guest: job $name status $status"
+    # What a hung job holds would fail the jobs after it for no reason of theirs.
+    [ "$status" != 124 ] || break
+done 3</share/joblist
+dmesg >/share/logs/dmesg.log
+sync
+echo "weft-guest: end status=$failed"
