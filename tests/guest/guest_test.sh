@@ -8,7 +8,7 @@ set -euo pipefail
 
 readonly all_jobs=basic,two_hosts,trim,filesystems,fio_verify,connect_100,reconnect
 readonly nqn=nqn.2014-08.org.nvmexpress:weft-guest
-readonly start_seconds=30 stop_seconds=20
+readonly start_seconds=60 stop_seconds=20
 weft='' kernel='' jobs=$all_jobs
 while [ $# -gt 0 ]; do
     case $1 in
@@ -54,14 +54,21 @@ start_weft() {
 # kill_weft: ends the target as a crash would.
 kill_weft() {
     kill -KILL "$weft_pid" || return 1
-    wait "$weft_pid" || true
+    # The shell would print "Killed".
+    { wait "$weft_pid" || true; } 2>/dev/null
     weft_pid=''
 }
 
 # stop_weft: ends the target politely; its exit status must be 0 within the time limit.
 stop_weft() {
     local status=0 deadline=$((SECONDS + stop_seconds))
-    [ -n "$weft_pid" ] && kill -TERM "$weft_pid" 2>/dev/null || { say "weft is gone before its SIGTERM"; return 1; }
+    [ -n "$weft_pid" ] || { say "weft does not run"; return 1; }
+    if ! kill -TERM "$weft_pid" 2>/dev/null; then
+        wait "$weft_pid" || status=$?
+        weft_pid=''
+        say "weft ended before its SIGTERM, with status $status"
+        return 1
+    fi
     while kill -0 "$weft_pid" 2>/dev/null; do
         [ "$SECONDS" -lt "$deadline" ] || { say "weft still runs $stop_seconds s after SIGTERM"; return 1; }
         sleep 0.1

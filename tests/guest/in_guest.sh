@@ -22,6 +22,12 @@ watch() {
     wait "$pid"
 }
 
+# clean_up: ends what a failed job left connected.
+clean_up() {
+    umount -q /tmp/mnt 2>/dev/null
+    timeout 30 nvme disconnect-all
+}
+
 echo "weft-guest: $(uname -r) up after $(cut -d' ' -f1 /proc/uptime) s"
 modprobe nvme-tcp
 failed=0
@@ -38,6 +44,7 @@ while read -r name arguments <&3; do
     echo "weft-guest: job $name status $status"
     # What a hung job holds would fail the jobs after it for no reason of theirs.
     [ "$status" != 124 ] || break
+    clean_up
 done 3</share/joblist
 dmesg >/share/logs/dmesg.log
 sync

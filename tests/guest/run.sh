@@ -12,7 +12,7 @@ set -euo pipefail
 [ $# -ge 2 ] || die "usage: run.sh KERNEL JOB[,JOB...] [ARGUMENT...]"
 kernel=$1 jobs=$2
 shift 2
-job_limit=${WEFT_JOB_LIMIT:-180} boot_limit=${WEFT_BOOT_LIMIT:-60}
+job_limit=${WEFT_JOB_LIMIT:-300} boot_limit=${WEFT_BOOT_LIMIT:-120}
 need qemu-system-x86_64 qemu-system-x86
 "$guest_dir/build_image.sh"
 image=$(image_dir)

@@ -12,6 +12,7 @@ mount -t tmpfs tmpfs /tmp
 mkdir -p /dev/pts /dev/shm /run/lock
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
+ln -s /proc/self/fd /dev/fd
 hostname weft-guest
 modprobe -a virtio_net 9pnet_virtio 9p
 ip link set lo up

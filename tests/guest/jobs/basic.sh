@@ -51,7 +51,6 @@ identify() {
     nvme ns-descs "$controller" -n 1
     uuid=$(nvme ns-descs "$controller" -n 1 | awk '/uuid/ { print $3 }')
     check_equal "uuid in sysfs" "$(cat "/sys/block/$(basename "$device")/uuid")" "$uuid"
-    check_fails "identify of an NSID out of range" nvme id-ns "$controller" -n 4000000000
 }
 
 logs() {
@@ -59,24 +58,31 @@ logs() {
     for log in smart-log error-log effects-log fw-log; do check "$log" nvme "$log" "$controller"; done
     nvme smart-log "$controller"
     nvme effects-log "$controller"
-    check_fails "a log page that nobody has" nvme get-log "$controller" --log-id=0xbf --log-len=512
+    check_fails "a log page that nobody has" 'Invalid (Log Page|Field)' nvme get-log "$controller" --log-id=0xbf --log-len=512
 }
 
-# Features by number: temperature threshold, volatile write cache, number of queues, asynchronous event configuration, keep-alive timer.
+# host_identifier CONTROLLER: feature 0x81 in its 16-byte form, as hex digits.
+host_identifier() { nvme get-feature "$1" -f 0x81 --cdw11=1 -l 16 -b | od -An -tx1 | tr -d ' \n'; }
+
+# Features by number: volatile write cache, number of queues, asynchronous event configuration, keep-alive timer, host identifier.
 features() {
     local controller=$1 id
-    for id in 0x04 0x06 0x07 0x0b 0x0f; do
+    for id in 0x06 0x07 0x0b 0x0f; do
         # A write cache is optional; the feature exists where Identify says there is one.
         [ "$id" != 0x06 ] || [ $(($(field vwc nvme id-ctrl "$controller") & 1)) = 1 ] || continue
         check "get-feature $id" nvme get-feature "$controller" -f "$id" -H
     done
-    check_fails "a feature that nobody has" nvme get-feature "$controller" -f 0xbf
+    check_equal "get-feature 0x81 (host identifier)" "$(host_identifier "$controller")" "${host_id//-/}"
+    check_fails "a feature that nobody has" 'Invalid Field' nvme get-feature "$controller" -f 0xbf
 }
 
+# show-regs of nvme-cli 2.3 uses its buffer after freeing it when the controller refuses an optional property with DNR set, so its result
+# says nothing; the controller must survive the reads of all properties.
 properties() {
     local controller=$1 offset
-    nvme show-regs "$controller" -H
-    for offset in 0x0 0x8 0x14 0x1c; do check "get-property $offset" nvme get-property "$controller" -O "$offset" -H; done
+    nvme show-regs "$controller" -H >/dev/null 2>&1 || note "show-regs ended with status $?"
+    check "live after show-regs" is_live "$(basename "$controller")"
+    for offset in 0x0 0x8 0x14 0x1c; do check "get-property $offset" nvme get-property "$controller" -o "$offset" -H; done
 }
 
 # is_live CONTROLLER
@@ -92,7 +98,7 @@ reset_controller() {
 }
 
 discover
-check_fails "connect to an NQN that is not there" \
+check_fails "connect to an NQN that is not there" 'could not add new controller|failed to write' \
     nvme connect "${target[@]}" -n nqn.2014-08.org.nvmexpress:nobody --hostnqn="$host_nqn" --hostid="$host_id"
 allow_message 'Connect (Invalid Data Parameter|for subsystem|command failed)|failed to connect|nvme_ctrl_set_name'
 queue_counts

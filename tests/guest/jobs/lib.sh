@@ -4,7 +4,7 @@
 # shellcheck shell=bash
 set -euo pipefail
 
-# This guest's own host identity; two_hosts.sh adds a second one.
+# This guest's host identity; two_hosts.sh adds a second one.
 host_id=11111111-1111-4111-8111-111111111111
 host_nqn=nqn.2014-08.org.nvmexpress:uuid:$host_id
 target=(-t tcp -a "$WEFT_ADDRESS" -s "$WEFT_PORT")
@@ -27,12 +27,17 @@ check() {
     if output=$("$@" 2>&1); then echo "ok: $message"; else fail "$message: $*"; printf '%s\n' "$output"; fi
 }
 
-# check_fails MESSAGE COMMAND...: the command must fail, without being killed by a signal.
+# check_fails MESSAGE REGEX COMMAND...: the command must fail and say why.
 check_fails() {
-    local message=$1 output status=0
-    shift
+    local message=$1 regex=$2 output status=0
+    shift 2
     output=$("$@" 2>&1) || status=$?
-    if [ "$status" -gt 0 ] && [ "$status" -lt 124 ]; then echo "ok: $message"; else fail "$message: $* gave $status"; printf '%s\n' "$output"; fi
+    if [ "$status" != 0 ] && grep -qE "$regex" <<<"$output"; then
+        echo "ok: $message"
+    else
+        fail "$message: $* gave status $status, want a failure that says '$regex'"
+        printf '%s\n' "$output"
+    fi
 }
 
 check_equal() {
@@ -60,14 +65,7 @@ finish() {
 }
 
 # connect [OPTION...]: connects to the subsystem as this guest's host; options are those of `nvme connect`.
-connect() { connect_as "$host_nqn" "$host_id" "$@"; }
-
-# connect_as HOSTNQN HOSTID [OPTION...]
-connect_as() {
-    local nqn=$1 id=$2
-    shift 2
-    nvme connect "${target[@]}" -n "$WEFT_NQN" --hostnqn="$nqn" --hostid="$id" "$@"
-}
+connect() { nvme connect "${target[@]}" -n "$WEFT_NQN" --hostnqn="$host_nqn" --hostid="$host_id" "$@"; }
 
 disconnect() { nvme disconnect -n "$WEFT_NQN"; }
 disconnect_all() { nvme disconnect-all; }
@@ -114,14 +112,16 @@ wait_until() {
     done
 }
 
-# outer VERB: asks guest_test.sh on the outer machine for something (its `answer_guest` lists the verbs) and prints the answer.
+# outer VERB: asks guest_test.sh on the outer machine for something (its `answer_guest` lists the verbs) and prints the answer. Fails when
+# the answer begins with "error" or does not come.
 outer() {
     local answer=/share/rpc/answer
     rm -f "$answer"
     echo "$*" >/share/rpc/ask.new
     mv /share/rpc/ask.new /share/rpc/ask
-    if ! wait_until 60 test -e "$answer"; then echo "the outer machine does not answer '$*'" >&2; return 1; fi
+    if ! wait_until 90 test -e "$answer"; then echo "the outer machine does not answer '$*'" >&2; return 1; fi
     cat "$answer"
+    ! grep -q ^error "$answer"
 }
 has_outer() { [ -n "$WEFT_OUTER" ]; }
 

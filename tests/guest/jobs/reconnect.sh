@@ -6,6 +6,7 @@
 
 # The connection breaks on purpose: what the host says about its loss and its attempts is not an error here.
 allow_message 'nvme nvme[0-9]+: .*(receive failed|failed to send request|starting error recovery|[Rr]econnect|Failed reconnect|failed to connect socket|failed nvme_keep_alive|queue .* error|Property (Set|Get) error|Connect command failed|creating|socket)'
+allow_message 'nvme_tcp: queue [0-9]+: failed to receive icresp'
 allow_message 'no usable path - requeuing I/O'
 # The kernel retries these.
 allow_message 'nvme[0-9]+c?[0-9]*n[0-9]+: I/O Cmd.*(Host Aborted|Host Pathing)'
@@ -24,10 +25,10 @@ fio=$!
 for round in 1 2; do
     sleep 3
     check "fio is still running before kill $round" kill -0 "$fio"
-    note "$(outer kill)"
+    check "the target is killed (round $round)" outer kill
     check "the host notices (round $round)" wait_until 30 is_not_live
     sleep 1
-    note "$(outer start)"
+    check "the target is started again (round $round)" outer start
     check "the host is connected again (round $round)" wait_until 40 is_live
 done
 status=0
