@@ -99,11 +99,12 @@ def children_seconds():
 
 
 class Yardstick:
-    def __init__(self, build, weft, seconds, warm_up):
+    def __init__(self, build, weft, seconds, warm_up, fills):
         self.bench = pathlib.Path(build) / "bench"
         self.weft = weft
         self.seconds = seconds
         self.warm_up = warm_up
+        self.fills = fills
         self.target = None  # (pid, port) of weft, while it serves
 
     def columns(self):
@@ -118,12 +119,17 @@ class Yardstick:
         command = [str(self.weft), "serve", "--listen", "127.0.0.1:0", "--subsystem", NQN, "--namespace", f"ram:{CAPACITY}", "--namespace",
                    f"null:{CAPACITY}", "--block-size", "4096", "--cores", SERVER_CPU]
         with server(command) as self.target:
-            fill = Workload("fill", "write", "4KiB", 1, 128, "")
-            written = 0
-            while written < FILL_COMMANDS:
-                written = self.measure_client(fill, self.target, ["--nvme", NQN, "--order", "sequential"], seconds=written / 1e5 + 2)["ios"]
+            if self.fills:
+                self.fill()
             yield
         self.target = None
+
+    def fill(self):
+        """Writes all of the memory, in order."""
+        workload = Workload("fill", "write", "4KiB", 1, 128, "")
+        seconds = 1
+        while self.measure_client(workload, self.target, ["--nvme", NQN, "--order", "sequential"], seconds)["ios"] < FILL_COMMANDS:
+            seconds *= 2
 
     def measure_client(self, workload, target, extra, seconds=None):
         pid, port = target
@@ -236,7 +242,7 @@ def main():
     if not weft.exists():
         print(f"yardstick: {weft} is not there, only the ceiling is measured", file=sys.stderr)
         weft = None
-    yardstick = Yardstick(options.build, weft, options.time, 0.05 if options.smoke else 0.2)
+    yardstick = Yardstick(options.build, weft, options.time, 0.05 if options.smoke else 0.2, fills=not options.smoke)
     try:
         with yardstick.serving():
             rounds = {workload: yardstick.run_workload(workload, options.rounds) for workload in workloads}
