@@ -25,7 +25,6 @@ struct Le {
     for (size_t i = 0; i < Bytes; ++i) value |= T(T(raw[i]) << (8 * i));
     return value;
   }
-  friend constexpr bool operator==(const Le&, const Le&) = default;
 };
 
 using le16 = Le<uint16_t>;

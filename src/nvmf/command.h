@@ -31,13 +31,6 @@ enum class CommandState : uint8_t {
   kQuarantined,  // answered or given up, but the device still holds the Io and its buffer
 };
 
-/// Who owns the bytes that `data` points at.
-enum class DataOwner : uint8_t {
-  kNobody,         // no data
-  kReceiveBuffer,  // in-capsule data where the transport received it; only during submit()
-  kPool,           // a buffer of `share`
-};
-
 struct Command final : public BufferWaiter {
   nvme::Sqe sqe;
 
@@ -45,19 +38,23 @@ struct Command final : public BufferWaiter {
   CommandState state = CommandState::kFree;
   uint8_t generation = 0;  // of the slot; with `index`, the transfer tag
   uint16_t index = 0;      // of the slot in the queue's SlotTable
-  bool is_abort_requested = false;
   bool is_duplicate = false;  // its CID is another outstanding command's
-  DataOwner data_owner = DataOwner::kNobody;
-  Share share = Share::kRead;
+  bool awaits_scratch = false;  // the buffer it waits for is `scratch`, not `data`
+  bool holds_freeze = false;  // its range is frozen for it: thawed when it completes
+  Share share = Share::kRead;  // where `buffer` is from
 
   uint32_t transfer_length = 0;              // bytes that the host sends or expects
-  std::span<std::byte> data;                 // the host's data, or the buffer that is filled for it
+  std::span<std::byte> buffer;               // of the pool, as it was allocated; empty: none
+  std::span<std::byte> data;                 // the host's data, or what is filled for it: in `buffer`, or in-capsule where the transport received it,
+                                             // and then only during submit()
   std::span<const std::byte> response_data;  // what goes to the host with the response: part of `data`, or lent media memory
 
+  nvme::Status doom;  // not ok: what it is completed with as soon as its data has arrived (Abort, a failed partner)
   nvme::Status status;
   uint64_t result = 0;  // CDW0 (31:0) and CDW1 (63:32) of the completion
 
-  NamespaceView* view = nullptr;  // counted in the view while set
+  NamespaceView* target_view = nullptr;  // the namespace it names, while it is not counted in it yet
+  NamespaceView* view = nullptr;         // counted in the view while set
   uint8_t view_epoch = 0;
   Command* partner = nullptr;  // the other half of a fused pair
   Link link;                   // of the list that parks it
@@ -69,8 +66,7 @@ struct Command final : public BufferWaiter {
   uint64_t step = 0;
   uint64_t step_offset = 0;
 
-  void on_buffer(std::span<std::byte> buffer) override;
-
+  void on_buffer(std::span<std::byte> granted) override;
   uint16_t cid() const { return sqe.cid; }
 };
 

@@ -101,6 +101,9 @@ class Controller {
   void delete_io_queues(CloseReason reason, std::move_only_function<void()> then);
   void queues_changed();
   void reset_features();
+  void reset_subsystem();
+  void subsystem_was_reset();
+  void release_events();
   void abort_command(Command& command);
   void association_idle();
   void arm_association_timer();

@@ -20,14 +20,9 @@ void NamespaceView::enter_exclusive(Command& command) {
   ++running_[epoch_];
 }
 
-void NamespaceView::quarantine(Command& command) {
-  ++quarantined_;  // first, so that leave() does not take the view for idle
-  leave(command);
-}
-
-void NamespaceView::quarantine_ended() {
-  WEFT_ASSERT(quarantined_ > 0);
-  if (--quarantined_ == 0 && on_idle_ && is_idle()) std::exchange(on_idle_, {})();
+void NamespaceView::release() {
+  WEFT_ASSERT(held_ > 0);
+  if (--held_ == 0 && on_idle_ && is_idle()) std::exchange(on_idle_, {})();
 }
 
 void NamespaceView::leave(Command& command) {
@@ -52,7 +47,7 @@ void NamespaceView::freeze(BlockRange range, std::move_only_function<void()> dra
   }
 }
 
-void NamespaceView::thaw(void (*resume)(Command&)) {
+void NamespaceView::thaw(std::move_only_function<void(Command&)> resume) {
   WEFT_ASSERT(frozen_);
   frozen_.reset();
   IntrusiveList<Command, &Command::link> ready;

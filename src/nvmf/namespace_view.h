@@ -15,12 +15,16 @@ namespace weft::nvmf {
 
 class NamespaceView {
  public:
-  NamespaceView(Namespace& ns, std::unique_ptr<bdev::Channel> channel, size_t shard_index)
-      : namespace_(ns), channel_(std::move(channel)), counters_(ns.counters(shard_index)) {}
+  NamespaceView(Shard& shard, Namespace& ns, uint32_t subsystem, std::unique_ptr<bdev::Channel> channel,
+                NamespaceCounters& counters)
+      : shard_(shard), namespace_(ns), subsystem_(subsystem), channel_(std::move(channel)), counters_(counters) {}
   /// Requires: no command is counted.
   ~NamespaceView();
 
+  Shard& shard() { return shard_; }
   Namespace& ns() { return namespace_; }
+  /// Index of its subsystem.
+  uint32_t subsystem() const { return subsystem_; }
   const bdev::Info& info() const { return namespace_.info(); }
   bdev::Channel& channel() { return *channel_; }
   NamespaceCounters& counters() { return counters_; }
@@ -31,28 +35,31 @@ class NamespaceView {
   void enter_exclusive(Command& command);
   /// Counts the command out.
   void leave(Command& command);
-  /// The command timed out, its Io is still in the device: freezes no longer wait for it, a removal still does.
-  void quarantine(Command& command);
-  /// The device gave a quarantined Io back.
-  void quarantine_ended();
-  bool is_idle() const { return running_[0] + running_[1] + quarantined_ == 0; }
+  /// Keeps the view alive without holding up a freeze: for a fused pair that waits for its freeze, for an Io that timed out and is still in the
+  /// device.
+  void hold() { ++held_; }
+  void release();
+  bool is_idle() const { return running_[0] + running_[1] + held_ == 0; }
   /// Takes a parked command out of the list: it is aborted or its queue goes.
   static void unpark(Command& command) { command.link.unlink(); }
 
   /// Parks from now on what overlaps `range`; calls `drained` when what ran before is done (maybe at once).
+  bool is_frozen() const { return frozen_.has_value(); }
   void freeze(BlockRange range, std::move_only_function<void()> drained);
   /// Gives the parked commands to `resume`, in order.
-  void thaw(void (*resume)(Command&));
+  void thaw(std::move_only_function<void(Command&)> resume);
   /// Calls `drained` when no command is counted any more.
   void on_idle(std::move_only_function<void()> drained);
 
  private:
+  Shard& shard_;
   Namespace& namespace_;
+  uint32_t subsystem_;
   std::unique_ptr<bdev::Channel> channel_;
   NamespaceCounters& counters_;
   std::array<uint32_t, 2> running_{};  // commands by the epoch in which they entered; a freeze starts a new epoch and waits for the old one
   uint8_t epoch_ = 0;
-  uint32_t quarantined_ = 0;
+  uint32_t held_ = 0;
   std::optional<BlockRange> frozen_;
   IntrusiveList<Command, &Command::link> parked_;
   std::move_only_function<void()> on_drained_;

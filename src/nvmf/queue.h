@@ -12,6 +12,7 @@
 
 namespace weft::nvmf {
 
+struct Admission;
 class Controller;
 class Shard;
 struct SubsystemView;
@@ -87,36 +88,61 @@ class Queue final : private BufferWaiter {
   SubsystemView* subsystem() { return subsystem_; }
   /// When the last command was received or completion sent: for the keep-alive timer.
   Instant last_activity() const { return last_activity_; }
-  void set_state(CommandState next, Command& command) { enter(command, next); }
+  /// Half of a fused pair: parked until the other half has its data; then the first, later the second is executed.
+  void wait_partner(Command& command) { enter(command, CommandState::kWaitPartner); }
+  void begin_pair(Command& command) { enter(command, CommandState::kExecuting); }
+  /// A held Asynchronous Event Request: the event log owns it until it is completed or let go.
+  void hold_event(Command& command) { enter(command, CommandState::kHeldEvent); }
 
   Link shard_link;       // in Shard: every queue that was not destroyed
-  Link controller_link;  // unused by the queue itself; in Controller's list, touched on the controller's reactor only
 
  private:
   friend class Connector;  // connect.cc: decides a Connect and makes the queue live
+  friend class IoRunner;   // io_runner.cc: executes I/O commands
   friend class Shard;
+  friend struct Command;
+
+  /// What the next command of an I/O queue may be.
+  enum class Fused : uint8_t { kNone, kFirstWaits, kFirstFailed };
 
   void on_buffer(std::span<std::byte> buffer) override;  // the in-capsule buffer a stalled submit waits for
   void enter(Command& command, CommandState next);
-  void with_buffer(Command& command);
+  /// What is wrong with the command before its data counts; for I/O commands also sets command.view's namespace and partner.
+  nvme::Status admit(Command& command, const DataDescriptor& descriptor);
+  nvme::Status check_data(const DataDescriptor& descriptor, const Admission& admission) const;
+  nvme::Status pair(Command& command, nvme::Status admitted);
+  void doom(Command& command, nvme::Status why);
+  bool must_keep(const Command& command) const;
+  Share share_for(const Command& command) const;
+  void want_buffer(Command& command);
+  void buffer_ready(Command& command, std::span<std::byte> buffer);
   void execute(Command& command);
   void execute_fabrics(Command& command);
-  void release_data(Command& command);
+  void disconnect(Command& command);
+  void finish_disconnect();
+  void release_buffers(Command& command);
   void free(Command& command);
+  void drop(Command& command);
+  void time_out(Command& command);
+  static void late_io_done(Command& command);
+  void log_error(const Command& command);
   void come_home();
 
   Shard& shard_;
   TransportOps& ops_;
   Origin origin_;
   QueueState state_ = QueueState::kFresh;
+  Fused fused_ = Fused::kNone;
   uint16_t qid_ = 0;
   uint16_t sqhd_ = 0;
   bool is_sq_flow_control_disabled_ = false;
+  bool is_leaving_ = false;  // told the controller that it goes
   QueueSettings settings_;
   Controller* controller_ = nullptr;
   SubsystemView* subsystem_ = nullptr;
-  Command* fused_first_ = nullptr;           // admitted first half that waits for its second
-  std::span<std::byte> in_capsule_buffer_;   // for the capsule that stalled
+  Command* fused_first_ = nullptr;          // with kFirstWaits: admitted, waits for its second
+  Command* disconnect_ = nullptr;           // a Disconnect that waits for all other commands
+  std::span<std::byte> in_capsule_buffer_;  // for the capsule that stalled
   SlotTable slots_;
   Instant last_activity_{};
 };

@@ -65,7 +65,7 @@ class Shard {
 
  private:
   Shard(Target& target, size_t index, Reactor& reactor, std::unique_ptr<BufferPool> buffers, SlotPool slots);
-  NamespaceView& find_view(uint32_t subsystem, uint32_t nsid);
+  NamespaceView* find_view(uint32_t subsystem, uint32_t nsid);
   void watch_time();
   void watch_stop();
 
@@ -75,6 +75,7 @@ class Shard {
   std::unique_ptr<BufferPool> buffers_;
   SlotPool slots_;
   std::vector<std::unique_ptr<SubsystemView>> views_;  // by Subsystem::index()
+  std::vector<std::unique_ptr<NamespaceView>> leaving_;  // removed, commands still on them
   IntrusiveList<Queue, &Queue::shard_link> queues_;
   size_t queue_count_ = 0;
   std::vector<std::unique_ptr<Controller>> controllers_;

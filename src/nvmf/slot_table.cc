@@ -72,16 +72,20 @@ bool SlotTable::resize(uint32_t slots) {
   WEFT_ASSERT(slots >= size_ && slots <= kSlotsPerQueueMax);
   if (chunks_for(slots) > chunks_for(size_) && !pool_.reserve(slots - chunks_for(size_) * kSlotsPerChunk)) return false;
   size_ = slots;
-  chunks_.resize(chunks_for(slots));
+  if (chunks_.size() < chunks_for(slots)) chunks_.resize(chunks_for(slots));
   cids_.reset(slots);
   for_each([&](Command& command) {
-    if (!command.is_duplicate) cids_.insert(command.cid(), command.index);
+    if (!command.is_duplicate && command.state != CommandState::kQuarantined) cids_.insert(command.cid(), command.index);
   });
   return true;
 }
 
 Command* SlotTable::take(const nvme::Sqe& sqe) {
-  if (taken_ == size_) return nullptr;
+  if (taken() == size_) return nullptr;
+  if (taken_ == chunks_.size() * kSlotsPerChunk) {  // quarantined commands take up room
+    if (taken_ == kSlotIndexMax) return nullptr;
+    chunks_.push_back(nullptr);
+  }
   const auto chunk_count = uint32_t(chunks_.size());
   for (uint32_t i = 0; i < chunk_count; ++i) {
     const uint32_t which = hint_ + i < chunk_count ? hint_ + i : hint_ + i - chunk_count;
@@ -105,30 +109,40 @@ Command* SlotTable::take(const nvme::Sqe& sqe) {
   return nullptr;
 }
 
+void SlotTable::quarantine(Command& command) {
+  if (!command.is_duplicate) cids_.erase(command.cid());
+  command.state = CommandState::kQuarantined;
+  ++quarantined_;
+}
+
 void SlotTable::free(Command& command) {
   const uint32_t which = command.index / kSlotsPerChunk;
   SlotChunk*& chunk = chunks_[which];
   const uint32_t bit = 1u << (command.index % kSlotsPerChunk);
   WEFT_ASSERT(&chunk->commands[command.index % kSlotsPerChunk] == &command && (chunk->taken & bit) != 0);
-  if (!command.is_duplicate) cids_.erase(command.cid());
+  if (command.state == CommandState::kQuarantined) {
+    --quarantined_;
+  } else if (!command.is_duplicate) {
+    cids_.erase(command.cid());
+  }
   command.state = CommandState::kFree;
-  command.generation = (command.generation + 1) & 0x3f;
+  command.generation = (command.generation + 1) & 0x1f;
   chunk->taken &= ~bit;
   --taken_;
   if (chunk->taken == 0) pool_.give_back(std::exchange(chunk, nullptr));
 }
 
 Command* SlotTable::find(uint16_t cid) const {
-  if (taken_ == 0) return nullptr;
+  if (size_ == 0) return nullptr;
   const uint16_t index = cids_.find(cid);
   return index == CidMap::kNone ? nullptr : &chunks_[index / kSlotsPerChunk]->commands[index % kSlotsPerChunk];
 }
 
 Command* SlotTable::find_tag(uint16_t tag) const {
-  const uint32_t index = tag & (kSlotsPerQueueMax - 1);
+  const uint32_t index = tag & (kSlotIndexMax - 1);
   if (index >= chunks_.size() * kSlotsPerChunk || chunks_[index / kSlotsPerChunk] == nullptr) return nullptr;
   Command& command = chunks_[index / kSlotsPerChunk]->commands[index % kSlotsPerChunk];
-  return command.state != CommandState::kFree && command.generation == tag >> 10 ? &command : nullptr;
+  return command.state != CommandState::kFree && command.generation == tag >> 11 ? &command : nullptr;
 }
 
 }  // namespace weft::nvmf

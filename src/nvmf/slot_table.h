@@ -13,7 +13,10 @@
 namespace weft::nvmf {
 
 inline constexpr uint32_t kSlotsPerChunk = 32;
-inline constexpr uint32_t kSlotsPerQueueMax = 1024;  // 10 bits of a transfer tag; the other 6 are the generation
+inline constexpr uint32_t kSlotsPerQueueMax = 1024;
+// Quarantined commands keep their slots without counting as outstanding, so the index space is twice the queue: 11 bits of a transfer tag; the
+// other 5 are the generation.
+inline constexpr uint32_t kSlotIndexMax = 2048;
 
 struct SlotChunk {
   std::array<Command, kSlotsPerChunk> commands;
@@ -58,19 +61,23 @@ class SlotTable {
   /// Requires: slots >= size(), slots <= kSlotsPerQueueMax.
   bool resize(uint32_t slots);
   uint32_t size() const { return size_; }
-  uint32_t taken() const { return taken_; }
+  /// Outstanding commands, without quarantined ones.
+  uint32_t taken() const { return taken_ - quarantined_; }
+  uint32_t quarantined() const { return quarantined_; }
 
   /// A slot with state kNew and the SQE copied, or null when all are taken. Sets is_duplicate when the CID is outstanding already.
   Command* take(const nvme::Sqe& sqe);
   void free(Command& command);
+  /// The command has been answered, its device has not: the slot stays taken, the CID is free and the command counts as outstanding no more.
+  void quarantine(Command& command);
   /// The outstanding command with that CID, or null.
   Command* find(uint16_t cid) const;
   /// The command of a transfer tag, or null when the slot is free or the generation another.
   Command* find_tag(uint16_t tag) const;
-  static uint16_t tag_of(const Command& command) { return uint16_t(command.index | command.generation << 10); }
+  static uint16_t tag_of(const Command& command) { return uint16_t(command.index | command.generation << 11); }
   /// Calls f for every command outstanding; f may free the one it is given.
   template <typename F>
-  void for_each(F&& f) {
+  void for_each(F&& f) const {
     for (SlotChunk* chunk : chunks_) {
       if (chunk == nullptr) continue;
       for (Command& command : chunk->commands) {
@@ -78,20 +85,21 @@ class SlotTable {
       }
     }
   }
-  /// Lets go of the chunks that still hold commands (quarantined ones): calls f(chunk) for each; they are f's now.
+  /// Lets go of the chunks that still hold commands: calls f(chunk) for each; they are f's now. Requires: taken() == 0.
   template <typename F>
   void abandon(F&& f) {
     for (SlotChunk*& chunk : chunks_) {
       if (chunk == nullptr) continue;
-      taken_ -= uint32_t(__builtin_popcount(chunk->taken));
       f(std::exchange(chunk, nullptr));
     }
+    taken_ = quarantined_ = 0;
   }
 
  private:
   SlotPool& pool_;
   uint32_t size_ = 0;
-  uint32_t taken_ = 0;
+  uint32_t taken_ = 0;  // slots, quarantined ones among them
+  uint32_t quarantined_ = 0;
   uint32_t hint_ = 0;  // the chunk that had room last
   std::vector<SlotChunk*> chunks_;
   CidMap cids_;

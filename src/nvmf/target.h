@@ -71,6 +71,8 @@ class Target {
   std::vector<ListenerRecord> listeners_;
   std::vector<std::unique_ptr<Subsystem>> subsystems_;  // the discovery subsystem first
   std::vector<std::unique_ptr<Shard>> shards_;          // die before the subsystems they view
+  std::move_only_function<void()> on_stopped_;
+  Timer stop_watch_ = Timer::calling<&Target::watch_stop>(this);
 };
 
 }  // namespace weft::nvmf

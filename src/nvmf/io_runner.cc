@@ -1,0 +1,280 @@
+#include "nvmf/io_runner.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "nvmf/admission.h"
+#include "nvmf/fused.h"
+#include "nvmf/shard.h"
+
+namespace weft::nvmf {
+namespace {
+
+namespace status = nvme::status;
+using nvme::IoOpcode;
+
+constexpr uint64_t kPieceBytes = 128 << 10;  // what Verify and Copy read at a time
+
+IoOpcode opcode_of(const Command& command) { return IoOpcode(command.sqe.opcode); }
+
+uint64_t piece_blocks(const bdev::Info& info) { return kPieceBytes / info.block_size; }
+
+/// What a namespace that cannot be used now answers. Success: it can be used.
+nvme::Status availability(Namespace& ns, const nvme::Sqe& sqe) {
+  // A flush has failed: what was acknowledged may be lost. Only an administrator can say that this is over, so the host must not retry.
+  if (ns.is_failed()) return status::kInternalError.with_dnr();
+  // A late write may still reach the medium: nothing newer may be written before it. Another path may serve it.
+  if (ns.has_late_writes() && is_write(sqe)) return status::kInternalPathError;
+  return status::kSuccess;
+}
+
+std::span<const nvme::CopyRange> copy_ranges(const Command& command) {
+  return {reinterpret_cast<const nvme::CopyRange*>(command.data.data()), (command.sqe.cdw12 & 0xff) + 1};
+}
+
+std::span<const nvme::DsmRange> dsm_ranges(const Command& command) {
+  return {reinterpret_cast<const nvme::DsmRange*>(command.data.data()), (command.sqe.cdw10 & 0xff) + 1};
+}
+
+bool is_in_range(uint64_t first, uint64_t count, const bdev::Info& info) {
+  return first <= info.block_count && count <= info.block_count - first;
+}
+
+}  // namespace
+
+void IoRunner::start(Queue& queue, Command& command) {
+  if (command.target_view == nullptr) {  // Flush of all namespaces
+    queue.enter(command, CommandState::kExecuting);
+    return flush_next(command);
+  }
+  NamespaceView& view = *command.target_view;
+  if (const nvme::Status available = availability(view.ns(), command.sqe); !available.ok()) {
+    return queue.complete(command, available);
+  }
+  if (command.sqe.fuse() != nvme::Fuse::kNone) return fused_half_ready(queue, command);
+  if (opcode_of(command) == IoOpcode::kRead && command.data.empty() &&
+      view.channel().lend(command.sqe.slba(), command.sqe.block_count()).empty()) {
+    command.share = Share::kRead;
+    return queue.want_buffer(command);  // comes back here with command.data
+  }
+  if (!view.enter(command, range_of(command.sqe, view.info()))) return queue.enter(command, CommandState::kFrozen);
+  queue.enter(command, CommandState::kExecuting);
+  run(command);
+}
+
+void IoRunner::resume(Command& command) {
+  if (command.target_view->enter(command, range_of(command.sqe, command.target_view->info()))) {
+    command.queue->enter(command, CommandState::kExecuting);
+    run(command);
+  }
+}
+
+void IoRunner::run(Command& command) {
+  const uint64_t slba = command.sqe.slba();
+  const uint32_t count = command.sqe.block_count();
+  switch (opcode_of(command)) {
+    case IoOpcode::kRead: return read(command);
+    case IoOpcode::kWrite: return submit(command, bdev::Op::kWrite, slba, count, command.data);
+    case IoOpcode::kFlush: return submit(command, bdev::Op::kFlush, 0, 0, {});
+    case IoOpcode::kWriteZeroes:
+      command.io.zeroing = (command.sqe.cdw12 & nvme::kCdw12Deallocate) != 0 ? bdev::Zeroing::kMayDeallocate
+                                                                            : bdev::Zeroing::kKeepAllocated;
+      return submit(command, bdev::Op::kWriteZeroes, slba, count, {});
+    case IoOpcode::kCompare: return compare(command);
+    case IoOpcode::kVerify: return verify_next(command);
+    case IoOpcode::kDatasetManagement: return deallocate_start(command);
+    case IoOpcode::kCopy: return copy_start(command);
+  }
+  WEFT_ASSERT(!"an admitted command has a known opcode");
+}
+
+void IoRunner::submit(Command& command, bdev::Op op, uint64_t block, uint64_t block_count, std::span<std::byte> data) {
+  NamespaceView& view = *command.view;
+  const bool is_stable = (command.sqe.cdw12 & nvme::kCdw12Fua) != 0 || !command.queue->settings().is_write_cache_enabled;
+  bdev::Io& io = command.io;
+  io.op = op;
+  io.durability = is_stable ? bdev::Durability::kStable : bdev::Durability::kCached;
+  io.block = block;
+  io.block_count = block_count;
+  io.data = data;
+  io.on_done = &IoRunner::io_done;
+  io.context = &command;
+  command.started = command.queue->shard().reactor().now();
+  WEFT_ASSERT(block + block_count <= view.info().block_count);
+  view.channel().submit(io);
+}
+
+void IoRunner::io_done(bdev::Io& io, nvme::Status io_status) {
+  Command& command = *static_cast<Command*>(io.context);
+  if (command.state != CommandState::kExecuting) return Queue::late_io_done(command);  // it has been answered: see Queue::time_out()
+  command.started = {};
+  Queue& queue = *command.queue;
+  if (!io_status.ok()) {
+    command.view->counters().media_errors.add(1);
+    if (io.op == bdev::Op::kFlush) {
+      command.view->ns().fail();
+      queue.shard().reactor().log().error("{}: a flush failed: namespace {} answers nothing until it is cleared, because writes that were "
+                                          "acknowledged may be lost", command.view->info().name, command.view->ns().nsid());
+    }
+    return queue.complete(command, io_status, opcode_of(command) == IoOpcode::kCopy ? command.step : 0);
+  }
+  switch (opcode_of(command)) {
+    case IoOpcode::kRead:
+      command.response_data = command.data;
+      return succeed(command);
+    case IoOpcode::kWrite:
+    case IoOpcode::kWriteZeroes: return succeed(command);
+    case IoOpcode::kFlush: return command.target_view != nullptr ? succeed(command) : flush_next(command);
+    case IoOpcode::kCompare: {
+      const bool is_equal = std::memcmp(command.data.data(), command.scratch.data(), command.data.size()) == 0;
+      return is_equal ? succeed(command) : queue.complete(command, status::kCompareFailure.with_dnr());
+    }
+    case IoOpcode::kVerify: return verify_next(command);
+    case IoOpcode::kDatasetManagement: return deallocate_next(command);
+    case IoOpcode::kCopy: return copy_done(command);
+  }
+}
+
+void IoRunner::succeed(Command& command) {
+  NamespaceCounters& counters = command.view->counters();
+  if (opcode_of(command) == IoOpcode::kRead) {
+    counters.reads.add(1);
+    counters.read_bytes.add(command.transfer_length);
+  } else if (opcode_of(command) == IoOpcode::kWrite) {
+    counters.writes.add(1);
+    counters.written_bytes.add(command.transfer_length);
+  }
+  if (command.sqe.fuse() == nvme::Fuse::kFirst) return fused_compare_equal(command);
+  command.queue->complete(command, status::kSuccess);
+}
+
+void IoRunner::read(Command& command) {
+  if (!command.data.empty()) return submit(command, bdev::Op::kRead, command.sqe.slba(), command.sqe.block_count(), command.data);
+  command.response_data = command.view->channel().lend(command.sqe.slba(), command.sqe.block_count());
+  succeed(command);
+}
+
+void IoRunner::want_scratch(Command& command, uint64_t bytes) {
+  BufferPool& pool = command.queue->shard().buffers();
+  command.scratch = pool.try_allocate(Share::kScratch, bytes);
+  if (!command.scratch.empty()) return scratch_ready(command);
+  command.awaits_scratch = true;
+  command.queue->enter(command, CommandState::kWaitBuffer);
+  pool.wait(Share::kScratch, bytes, command);
+}
+
+void IoRunner::scratch_ready(Command& command) {
+  switch (opcode_of(command)) {
+    case IoOpcode::kCompare:
+      return submit(command, bdev::Op::kRead, command.sqe.slba(), command.sqe.block_count(), command.scratch);
+    case IoOpcode::kVerify: return verify_next(command);
+    case IoOpcode::kCopy: return copy_next(command);
+    case IoOpcode::kFlush:
+    case IoOpcode::kWrite:
+    case IoOpcode::kRead:
+    case IoOpcode::kWriteZeroes:
+    case IoOpcode::kDatasetManagement: WEFT_ASSERT(!"this command uses no scratch");
+  }
+}
+
+void IoRunner::compare(Command& command) {
+  const auto lent = command.view->channel().lend(command.sqe.slba(), command.sqe.block_count());
+  if (lent.empty()) return want_scratch(command, command.data.size());
+  const bool is_equal = std::memcmp(command.data.data(), lent.data(), lent.size()) == 0;
+  return is_equal ? succeed(command) : command.queue->complete(command, status::kCompareFailure.with_dnr());
+}
+
+void IoRunner::verify_next(Command& command) {
+  const bdev::Info& info = command.view->info();
+  const uint64_t total = command.sqe.block_count();
+  if (command.step_offset == total) return succeed(command);
+  const uint64_t count = std::min(total - command.step_offset, piece_blocks(info));
+  const uint64_t first = command.sqe.slba() + command.step_offset;
+  if (!command.view->channel().lend(first, count).empty()) {  // memory that can be lent can be read
+    command.step_offset = total;
+    return succeed(command);
+  }
+  if (command.scratch.empty()) return want_scratch(command, count * info.block_size);
+  command.step_offset += count;
+  submit(command, bdev::Op::kRead, first, count, command.scratch.first(count * info.block_size));
+}
+
+void IoRunner::deallocate_start(Command& command) {
+  const bdev::Info& info = command.view->info();
+  for (const nvme::DsmRange& range : dsm_ranges(command)) {
+    if (!is_in_range(range.slba, range.length_blocks, info)) {
+      return command.queue->complete(command, status::kLbaOutOfRange.with_dnr());
+    }
+  }
+  // The other attributes are hints. NVM Command Set 1.0 §3.2.3.
+  const bool acts = (command.sqe.cdw11 & nvme::kDsmDeallocate) != 0 && info.can_deallocate;
+  if (!acts) command.step = dsm_ranges(command).size();
+  deallocate_next(command);
+}
+
+void IoRunner::deallocate_next(Command& command) {
+  const auto ranges = dsm_ranges(command);
+  while (command.step < ranges.size() && ranges[command.step].length_blocks == 0) ++command.step;
+  if (command.step == ranges.size()) return succeed(command);
+  const nvme::DsmRange& range = ranges[command.step++];
+  submit(command, bdev::Op::kDeallocate, range.slba, range.length_blocks, {});
+}
+
+void IoRunner::copy_start(Command& command) {
+  const bdev::Info& info = command.view->info();
+  uint64_t total = 0;
+  for (const nvme::CopyRange& range : copy_ranges(command)) {
+    const uint64_t count = uint64_t{range.nlb} + 1;
+    if (!is_in_range(range.slba, count, info)) return command.queue->complete(command, status::kLbaOutOfRange.with_dnr());
+    total += count;
+  }
+  if (total > command.queue->shard().limits().copy_blocks) {
+    return command.queue->complete(command, status::kCommandSizeLimitExceeded.with_dnr());
+  }
+  if (!is_in_range(command.sqe.slba(), total, info)) return command.queue->complete(command, status::kLbaOutOfRange.with_dnr());
+  want_scratch(command, std::min(total, piece_blocks(info)) * info.block_size);
+}
+
+/// Reads the next piece of the source ranges; copy_done() writes it. `step` is the range, `step_offset` the blocks of it that are copied.
+void IoRunner::copy_next(Command& command) {
+  const auto ranges = copy_ranges(command);
+  if (command.step == ranges.size()) return succeed(command);
+  const nvme::CopyRange& range = ranges[command.step];
+  const uint64_t left = uint64_t{range.nlb} + 1 - command.step_offset;
+  const uint32_t block_size = command.view->info().block_size;
+  const uint64_t count = std::min<uint64_t>(left, command.scratch.size() / block_size);
+  submit(command, bdev::Op::kRead, range.slba + command.step_offset, count, command.scratch.first(count * block_size));
+}
+
+void IoRunner::copy_done(Command& command) {
+  const auto ranges = copy_ranges(command);
+  const uint64_t count = command.io.block_count;
+  if (command.io.op == bdev::Op::kRead) {
+    uint64_t done = command.step_offset;
+    for (uint64_t i = 0; i < command.step; ++i) done += uint64_t{ranges[i].nlb} + 1;
+    return submit(command, bdev::Op::kWrite, command.sqe.slba() + done, count, command.io.data);
+  }
+  command.step_offset += count;
+  if (command.step_offset == uint64_t{ranges[command.step].nlb} + 1) {
+    ++command.step;
+    command.step_offset = 0;
+  }
+  copy_next(command);
+}
+
+/// Flushes the namespaces one after the other; `step` is the NSID of the last one.
+void IoRunner::flush_next(Command& command) {
+  if (command.view != nullptr) command.view->leave(command);
+  const auto& views = command.queue->subsystem()->by_nsid;
+  const auto next = views.upper_bound(uint32_t(command.step));
+  if (next == views.end()) return command.queue->complete(command, status::kSuccess);
+  command.step = next->first;
+  NamespaceView& view = *next->second;
+  if (const nvme::Status available = availability(view.ns(), command.sqe); !available.ok()) {
+    return command.queue->complete(command, available);
+  }
+  view.enter_exclusive(command);  // a flush touches no blocks: freezes do not concern it
+  submit(command, bdev::Op::kFlush, 0, 0, {});
+}
+
+}  // namespace weft::nvmf

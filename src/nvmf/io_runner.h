@@ -1,0 +1,35 @@
+// Executes I/O commands on the channels of their namespaces: one Io for Read, Write, Flush and Write Zeroes, several for Compare, Verify, Copy,
+// Dataset Management and a flush of all namespaces. Stateless: where a command is stands in the command. NVM Command Set 1.0 §3.
+#pragma once
+#include "nvmf/queue.h"
+
+namespace weft::nvmf {
+
+class IoRunner {
+ public:
+  /// Requires: the command was admitted and its data from the host, if any, is in command.data.
+  static void start(Queue& queue, Command& command);
+  /// The scratch buffer that the command waited for is there.
+  static void scratch_ready(Command& command);
+  /// A command that a freeze had parked may go on.
+  static void resume(Command& command);
+  /// Runs a half of a fused pair whose range is frozen for it. Requires: counted in its view by enter_exclusive(), state kExecuting.
+  static void run(Command& command);
+
+ private:
+  static void io_done(bdev::Io& io, nvme::Status status);
+  static void submit(Command& command, bdev::Op op, uint64_t block, uint64_t block_count, std::span<std::byte> data);
+  static void want_scratch(Command& command, uint64_t bytes);
+  static void read(Command& command);
+  static void compare(Command& command);
+  static void verify_next(Command& command);
+  static void copy_start(Command& command);
+  static void copy_next(Command& command);
+  static void copy_done(Command& command);
+  static void deallocate_start(Command& command);
+  static void deallocate_next(Command& command);
+  static void flush_next(Command& command);
+  static void succeed(Command& command);
+};
+
+}  // namespace weft::nvmf

@@ -1,0 +1,543 @@
+#include "nvmf/queue.h"
+
+#include <cstring>
+
+#include "nvmf/admission.h"
+#include "nvmf/command_state.h"
+#include "nvmf/connect.h"
+#include "nvmf/controller.h"
+#include "nvmf/fused.h"
+#include "nvmf/gate.h"
+#include "nvmf/io_runner.h"
+#include "nvmf/shard.h"
+
+namespace weft::nvmf {
+
+namespace status = nvme::status;
+using nvme::DataDirection;
+
+std::string_view name_of(CloseReason reason) {
+  switch (reason) {
+    case CloseReason::kControllerReset: return "controller reset";
+    case CloseReason::kAssociationEnded: return "association ended";
+    case CloseReason::kKeepAliveExpired: return "keep-alive expired";
+    case CloseReason::kHandshakeTimeout: return "no Connect in time";
+    case CloseReason::kShutdown: return "target stops";
+    case CloseReason::kDisconnect: return "Disconnect command";
+  }
+  return "";
+}
+
+void Command::on_buffer(std::span<std::byte> granted) { queue->buffer_ready(*this, granted); }
+
+Queue::Queue(Shard& shard, TransportOps& ops, Origin origin)
+    : shard_(shard), ops_(ops), origin_(std::move(origin)), slots_(shard.slots()), last_activity_(shard.reactor().now()) {
+  // Room for the Connect. Where even that cannot be promised, begin() finds no slot and the transport ends the connection.
+  (void)slots_.resize(1);
+  shard.add(*this);
+}
+
+Queue::~Queue() {
+  WEFT_ASSERT(slots_.taken() == 0);
+  if (shard_link.is_linked()) shard_.remove(*this);
+}
+
+// --- a command comes in ---------------------------------------------------------------------------------------------------------------------
+
+Command* Queue::begin(const nvme::Sqe& sqe) {
+  last_activity_ = shard_.reactor().now();
+  Command* command = slots_.take(sqe);
+  if (command == nullptr) return nullptr;
+  command->queue = this;
+  command->doom = status::kSuccess;
+  WEFT_ASSERT(command->buffer.empty() && command->scratch.empty() && command->view == nullptr && !command->holds_freeze);
+  command->data = {};
+  command->response_data = {};
+  command->awaits_scratch = false;
+  command->transfer_length = 0;
+  command->target_view = nullptr;
+  command->partner = nullptr;
+  command->step = command->step_offset = 0;
+  command->started = {};
+  return command;
+}
+
+uint32_t Queue::in_capsule_max(const nvme::Sqe& sqe) const {
+  constexpr uint32_t kAdminMax = 8192;  // NVMe/TCP 1.0a §3.3.1: admin and fabrics commands, whatever IOCCSZ says
+  if (sqe.opcode == nvme::kFabricsOpcode || state_ != QueueState::kLive || is_admin()) return kAdminMax;
+  return shard_.limits().in_capsule_bytes;
+}
+
+nvme::Status Queue::check_data(const DataDescriptor& descriptor, const Admission& admission) const {
+  if (admission.direction == DataDirection::kNone) {
+    return descriptor.length == 0 ? status::kSuccess : status::kSglLengthInvalid.with_dnr();
+  }
+  if (!descriptor.error.ok()) return descriptor.error;
+  if (descriptor.length > shard_.limits().data_transfer_bytes) return status::kInvalidField.with_dnr();
+  if (descriptor.length < admission.length_min || descriptor.length > admission.length_max) {
+    return status::kSglLengthInvalid.with_dnr();
+  }
+  if (admission.direction == DataDirection::kControllerToHost && descriptor.kind == DataDescriptor::Kind::kInCapsule) {
+    return status::kInvalidField.with_dnr();
+  }
+  return status::kSuccess;
+}
+
+nvme::Status Queue::admit(Command& command, const DataDescriptor& descriptor) {
+  const nvme::Sqe& sqe = command.sqe;
+  if (command.is_duplicate) return status::kCommandIdConflict.with_dnr();
+  const CommandClass command_class = class_of(sqe, is_admin());
+  // Over fabrics every command uses SGLs; fused commands are I/O commands. NVMe Base 2.0 §3.3.3.1, §4.1.
+  const bool is_fabrics = command_class == CommandClass::kConnect || command_class == CommandClass::kFabrics;
+  if (!is_fabrics && sqe.psdt() != nvme::Psdt::kSglContiguousMetadata) return status::kInvalidField.with_dnr();
+  if (sqe.fuse() == nvme::Fuse::kReserved || (sqe.fuse() != nvme::Fuse::kNone && command_class != CommandClass::kIo)) {
+    return status::kInvalidField.with_dnr();
+  }
+  if (const nvme::Status passed = gate(state_, command_class); !passed.ok()) return passed;
+  if (command_class == CommandClass::kAdmin && !controller_->is_ready()) return kOutOfOrder;
+
+  Admission admission;
+  if (is_fabrics) {
+    admission = admit_fabrics(sqe);
+  } else if (command_class == CommandClass::kAdmin) {
+    admission = admit_admin(sqe, shard_.limits());
+  } else if (sqe.nsid == nvme::kNsidAll && nvme::IoOpcode(sqe.opcode) == nvme::IoOpcode::kFlush) {
+    admission = {};
+  } else {
+    command.target_view = subsystem_->find(sqe.nsid);
+    if (command.target_view == nullptr) return status::kInvalidNamespace.with_dnr();
+    admission = admit_io(sqe, command.target_view->info(), shard_.limits());
+  }
+  if (!admission.status.ok()) return admission.status;
+  return check_data(descriptor, admission);
+}
+
+/// Whether in-capsule data must be kept in a buffer of its own: everywhere but where the command is over before submit() returns.
+bool Queue::must_keep(const Command& command) const {
+  if (command.target_view == nullptr) return false;  // admin and fabrics handlers take what they need from the data at once
+  if (nvme::IoOpcode(command.sqe.opcode) != nvme::IoOpcode::kWrite || command.sqe.fuse() != nvme::Fuse::kNone) return true;
+  return !command.target_view->channel().writes_in_place() || command.target_view->is_frozen();
+}
+
+Share Queue::share_for(const Command& command) const {
+  if (command.target_view == nullptr) return Share::kAdmin;
+  if (nvme::direction_of(command.sqe.opcode) == DataDirection::kControllerToHost) return Share::kRead;
+  return command.sqe.fuse() == nvme::Fuse::kFirst ? Share::kFused : Share::kTransfer;
+}
+
+Submitted Queue::submit(Command& command, const DataDescriptor& descriptor, std::span<const std::byte> in_capsule) {
+  WEFT_ASSERT(command.state == CommandState::kNew);
+  if (state_ == QueueState::kStopping) {  // no completion: the host will send it again elsewhere or later
+    free(command);
+    return Submitted::kTaken;
+  }
+  const nvme::Status admitted = admit(command, descriptor);
+  const bool is_in_capsule = admitted.ok() && descriptor.kind == DataDescriptor::Kind::kInCapsule && !in_capsule.empty();
+  if (is_in_capsule && must_keep(command)) {
+    // The buffer comes first: without one, nothing may have happened yet.
+    command.share = command.sqe.fuse() == nvme::Fuse::kFirst ? Share::kFused : Share::kInCapsule;
+    auto buffer = command.share == Share::kInCapsule && !in_capsule_buffer_.empty()
+                      ? std::exchange(in_capsule_buffer_, {})
+                      : shard_.buffers().try_allocate(command.share, shard_.limits().in_capsule_bytes);
+    if (buffer.empty() && command.share == Share::kInCapsule) {
+      if (!is_waiting()) shard_.buffers().wait(Share::kInCapsule, shard_.limits().in_capsule_bytes, *this);
+      return Submitted::kStalled;
+    }
+    if (!buffer.empty()) {
+      std::memcpy(buffer.data(), in_capsule.data(), in_capsule.size());
+      command.buffer = buffer;
+      command.data = buffer.first(in_capsule.size());
+    }
+  } else if (is_in_capsule) {
+    // Handlers write to `data` only where it is a buffer for the host; here they read.
+    command.data = {const_cast<std::byte*>(in_capsule.data()), in_capsule.size()};
+  }
+  command.transfer_length = admitted.ok() ? descriptor.length : 0;
+  if (const nvme::Status paired = pair(command, admitted); !paired.ok()) {
+    complete(command, paired);
+    return Submitted::kTaken;
+  }
+  if (is_in_capsule && command.data.empty()) {  // the share for first halves is used up
+    complete(command, status::kInternalError);
+    return Submitted::kTaken;
+  }
+  const bool wants_data = command.transfer_length > 0 && command.data.empty();
+  const bool is_read = command.target_view != nullptr && nvme::IoOpcode(command.sqe.opcode) == nvme::IoOpcode::kRead;
+  if (wants_data && !is_read) {
+    command.share = share_for(command);
+    want_buffer(command);
+  } else {
+    execute(command);
+  }
+  return Submitted::kTaken;
+}
+
+/// Fused pairs are formed in the order in which capsules arrive: what may follow a first half is its second, nothing else.
+nvme::Status Queue::pair(Command& command, nvme::Status admitted) {
+  if (state_ != QueueState::kLive || is_admin()) return admitted;
+  const Fused before = std::exchange(fused_, Fused::kNone);
+  Command* first = std::exchange(fused_first_, nullptr);
+  if (command.sqe.fuse() != nvme::Fuse::kSecond) {
+    if (first != nullptr) doom(*first, status::kAbortedMissingFused.with_dnr());
+    if (command.sqe.fuse() != nvme::Fuse::kFirst) return admitted;
+    if (admitted.ok() && nvme::IoOpcode(command.sqe.opcode) != nvme::IoOpcode::kCompare) admitted = status::kInvalidField.with_dnr();
+    fused_ = admitted.ok() ? Fused::kFirstWaits : Fused::kFirstFailed;
+    fused_first_ = admitted.ok() ? &command : nullptr;
+    return admitted;
+  }
+  if (before == Fused::kFirstFailed) return status::kAbortedFailedFused.with_dnr();
+  if (before == Fused::kNone) return status::kAbortedMissingFused.with_dnr();
+  if (admitted.ok() && nvme::IoOpcode(command.sqe.opcode) != nvme::IoOpcode::kWrite) admitted = status::kInvalidField.with_dnr();
+  if (admitted.ok() && (first->sqe.nsid != command.sqe.nsid || first->sqe.slba() != command.sqe.slba() ||
+                        first->sqe.block_count() != command.sqe.block_count())) {
+    admitted = status::kInvalidField.with_dnr();
+  }
+  if (!admitted.ok()) {
+    const bool is_mismatch = admitted.is(status::kInvalidField);
+    doom(*first, is_mismatch ? admitted : status::kAbortedFailedFused.with_dnr());
+    return admitted;
+  }
+  first->partner = &command;
+  command.partner = first;
+  return status::kSuccess;
+}
+
+void Queue::doom(Command& command, nvme::Status why) {
+  switch (command.state) {
+    case CommandState::kWaitBuffer:
+      if (command.awaits_scratch) return;
+      shard_.buffers().cancel(command);
+      return complete(command, why);
+    case CommandState::kWaitPartner: return complete(command, why);
+    case CommandState::kFrozen:
+      NamespaceView::unpark(command);
+      return complete(command, why);
+    case CommandState::kHeldEvent:
+      controller_->events().release(command);
+      return complete(command, why);
+    case CommandState::kReceiving:
+      command.doom = why;  // its transfer tag stays valid until the data has come
+      return;
+    case CommandState::kFree:
+    case CommandState::kNew:
+    case CommandState::kExecuting:
+    case CommandState::kResponding:
+    case CommandState::kQuarantined: return;
+  }
+}
+
+void Queue::want_buffer(Command& command) {
+  BufferPool& pool = shard_.buffers();
+  const auto buffer = pool.try_allocate(command.share, command.transfer_length);
+  if (!buffer.empty()) return buffer_ready(command, buffer);
+  if (command.share == Share::kFused) return complete(command, status::kInternalError);  // first halves never queue up: they would wait for each other
+  enter(command, CommandState::kWaitBuffer);
+  pool.wait(command.share, command.transfer_length, command);
+}
+
+void Queue::buffer_ready(Command& command, std::span<std::byte> buffer) {
+  if (command.awaits_scratch) {
+    command.awaits_scratch = false;
+    command.scratch = buffer;
+    enter(command, CommandState::kExecuting);
+    return IoRunner::scratch_ready(command);
+  }
+  command.buffer = command.data = buffer;
+  const uint8_t kind = command.sqe.opcode == nvme::kFabricsOpcode ? command.sqe.fctype() : command.sqe.opcode;
+  // Copy (19h) and the others move data from the host when bit 0 is set; reads have bit 1.
+  if (nvme::direction_of(kind) == DataDirection::kHostToController) {
+    enter(command, CommandState::kReceiving);
+    ops_.start_receive(command);
+  } else {
+    execute(command);
+  }
+}
+
+void Queue::on_buffer(std::span<std::byte> buffer) {
+  WEFT_ASSERT(in_capsule_buffer_.empty());
+  in_capsule_buffer_ = buffer;
+  ops_.resume();
+}
+
+Command* Queue::find_receiving(uint16_t tag) const {
+  Command* command = slots_.find_tag(tag);
+  return command != nullptr && command->state == CommandState::kReceiving ? command : nullptr;
+}
+
+void Queue::received(Command& command, nvme::Status data_status) {
+  WEFT_ASSERT(command.state == CommandState::kReceiving);
+  last_activity_ = shard_.reactor().now();
+  if (state_ == QueueState::kStopping) return drop(command);  // not submitted any more; the host sends it again
+  if (!command.doom.ok()) return complete(command, command.doom);
+  if (!data_status.ok()) return complete(command, data_status);
+  execute(command);
+}
+
+void Queue::execute(Command& command) {
+  if (command.sqe.opcode == nvme::kFabricsOpcode) {
+    enter(command, CommandState::kExecuting);
+    execute_fabrics(command);
+  } else if (is_admin()) {
+    enter(command, CommandState::kExecuting);
+    controller_->execute(command);
+  } else {
+    IoRunner::start(*this, command);
+  }
+  // Whoever goes on with the command later may not look at bytes that the receive buffer no longer holds.
+  if (command.buffer.empty()) command.data = {};
+}
+
+void Queue::execute_fabrics(Command& command) {
+  const auto& property = reinterpret_cast<const fabrics::PropertySqe&>(command.sqe);
+  const uint32_t size = (property.attrib & 7) == 0 ? 4 : (property.attrib & 7) == 1 ? 8 : 0;
+  switch (fabrics::Fctype(command.sqe.fctype())) {
+    case fabrics::Fctype::kConnect: return Connector::connect(*this, command);
+    case fabrics::Fctype::kPropertyGet: {
+      if (!is_admin()) return complete(command, status::kInvalidOpcode.with_dnr());
+      const auto value = controller_->get_property(property.ofst, size);
+      return value ? complete(command, status::kSuccess, *value) : complete(command, value.error());
+    }
+    case fabrics::Fctype::kPropertySet:
+      if (!is_admin()) return complete(command, status::kInvalidOpcode.with_dnr());
+      return complete(command, controller_->set_property(property.ofst, size, property.value));
+    case fabrics::Fctype::kDisconnect: return disconnect(command);
+    case fabrics::Fctype::kAuthenticationSend:
+    case fabrics::Fctype::kAuthenticationReceive: break;
+  }
+  complete(command, status::kInvalidOpcode.with_dnr());
+}
+
+void Queue::disconnect(Command& command) {
+  const auto& sqe = reinterpret_cast<const fabrics::DisconnectSqe&>(command.sqe);
+  if (is_admin()) return complete(command, status::kInvalidQueueType.with_dnr());
+  if (sqe.recfmt != 0) return complete(command, status::kConnectIncompatibleFormat.with_dnr());
+  ops_.stop_receiving();
+  disconnect_ = &command;  // completed last, by free() of the last other command
+  if (slots_.taken() == 1) finish_disconnect();
+}
+
+void Queue::finish_disconnect() {
+  complete(*std::exchange(disconnect_, nullptr), status::kSuccess);
+  ops_.close(CloseReason::kDisconnect);
+}
+
+// --- a command goes out ---------------------------------------------------------------------------------------------------------------------
+
+void Queue::enter(Command& command, CommandState next) {
+  WEFT_ASSERT(may_follow(command.state, next));
+  command.state = next;
+}
+
+void Queue::complete(Command& command, nvme::Status why, uint64_t result) {
+  WEFT_ASSERT(command.queue == this);
+  if (command.holds_freeze) thaw(command);  // first: once it has left the view, the namespace may go
+  if (command.view != nullptr) command.view->leave(command);
+  if (&command == fused_first_) {
+    fused_first_ = nullptr;
+    fused_ = Fused::kFirstFailed;
+  }
+  if (Command* other = std::exchange(command.partner, nullptr)) {
+    other->partner = nullptr;
+    doom(*other, status::kAbortedFailedFused.with_dnr());
+  }
+  // Only a response needs a buffer after this; the host's data has been used.
+  if (!why.ok()) command.response_data = {};
+  if (command.response_data.empty()) release_buffers(command);
+  command.status = why;
+  command.result = result;
+  if (state_ == QueueState::kDetached) return free(command);
+  if (!why.ok()) log_error(command);
+  last_activity_ = shard_.reactor().now();
+  enter(command, CommandState::kResponding);
+  ops_.respond(command);
+}
+
+nvme::Cqe Queue::make_cqe(const Command& command) {
+  nvme::Cqe cqe{};
+  cqe.dw0 = uint32_t(command.result);
+  cqe.dw1 = uint32_t(command.result >> 32);
+  if (!is_sq_flow_control_disabled_) {
+    sqhd_ = slots_.size() > 0 ? uint16_t((sqhd_ + 1) % slots_.size()) : 0;
+    cqe.sqhd = sqhd_;
+  } else if (command.sqe.opcode == nvme::kFabricsOpcode &&
+             fabrics::Fctype(command.sqe.fctype()) == fabrics::Fctype::kConnect) {
+    cqe.sqhd = 0xffff;  // flow control is off: NVMe Base 2.0 §6.3
+  }
+  cqe.sqid = qid_;
+  cqe.cid = command.cid();
+  cqe.status = command.status.to_cqe();
+  return cqe;
+}
+
+void Queue::responded(Command& command) {
+  WEFT_ASSERT(command.state == CommandState::kResponding);
+  if (command.view != nullptr) {  // timed out: its Io is still in the device
+    slots_.quarantine(command);
+    return;
+  }
+  release_buffers(command);
+  free(command);
+}
+
+void Queue::release_buffers(Command& command) {
+  if (!command.buffer.empty()) shard_.buffers().free(command.share, std::exchange(command.buffer, {}));
+  if (!command.scratch.empty()) shard_.buffers().free(Share::kScratch, std::exchange(command.scratch, {}));
+  command.data = {};
+  command.response_data = {};
+}
+
+void Queue::free(Command& command) {
+  if (&command == disconnect_) disconnect_ = nullptr;
+  slots_.free(command);
+  if (state_ == QueueState::kDetached) return come_home();
+  if (disconnect_ != nullptr && slots_.taken() == 1) finish_disconnect();
+}
+
+/// Lets a command go that is not in a device, without a completion.
+void Queue::drop(Command& command) {
+  if (Command* other = std::exchange(command.partner, nullptr)) other->partner = nullptr;
+  release_buffers(command);
+  slots_.free(command);
+}
+
+// --- errors, time, the end ------------------------------------------------------------------------------------------------------------------
+
+bool Queue::abort(uint16_t cid) {
+  Command* command = slots_.find(cid);
+  if (command == nullptr) return false;
+  switch (command->state) {
+    case CommandState::kWaitBuffer:
+      if (command->awaits_scratch) return false;
+      break;
+    case CommandState::kWaitPartner:
+    case CommandState::kFrozen:
+    case CommandState::kHeldEvent:
+    case CommandState::kReceiving: break;
+    case CommandState::kFree:
+    case CommandState::kNew:
+    case CommandState::kExecuting:
+    case CommandState::kResponding:
+    case CommandState::kQuarantined: return false;
+  }
+  doom(*command, status::kAbortRequested);
+  return true;
+}
+
+void Queue::time_out(Command& command) {
+  WEFT_ASSERT(command.state == CommandState::kExecuting);
+  NamespaceView& view = *command.view;
+  shard_.reactor().log().warn("{}: {} on namespace {} does not answer; the command is failed, its buffer is kept",
+                              view.info().name, is_write(command.sqe) ? "a write" : "a command", view.ns().nsid());
+  if (is_write(command.sqe)) view.ns().add_late_write();
+  if (command.holds_freeze) thaw(command);
+  view.hold();
+  view.leave(command);
+  command.view = &view;  // not counted any more; says that the Io is still out, see responded()
+  if (state_ == QueueState::kDetached) {
+    slots_.quarantine(command);
+    return come_home();
+  }
+  if (Command* other = std::exchange(command.partner, nullptr)) {
+    other->partner = nullptr;
+    doom(*other, status::kAbortedFailedFused);
+  }
+  command.status = status::kInternalPathError;
+  command.result = 0;
+  command.response_data = {};
+  log_error(command);
+  enter(command, CommandState::kResponding);
+  ops_.respond(command);
+}
+
+void Queue::late_io_done(Command& command) {
+  NamespaceView& view = *std::exchange(command.view, nullptr);
+  if (is_write(command.sqe)) view.ns().remove_late_write();
+  Shard& shard = view.shard();
+  if (command.state == CommandState::kQuarantined) {
+    if (command.queue == nullptr) {
+      shard.quarantine_ended(command);
+    } else {
+      command.queue->release_buffers(command);
+      command.queue->slots_.free(command);
+    }
+  }  // else its response has not left yet: responded() frees it now that nothing is out
+  view.release();
+}
+
+void Queue::detach() {
+  WEFT_ASSERT(state_ != QueueState::kDetached);
+  state_ = QueueState::kDetached;
+  shard_.buffers().cancel(*this);
+  if (!in_capsule_buffer_.empty()) shard_.buffers().free(Share::kInCapsule, std::exchange(in_capsule_buffer_, {}));
+  fused_first_ = nullptr;
+  fused_ = Fused::kNone;
+  slots_.for_each([this](Command& command) {
+    switch (command.state) {
+      case CommandState::kWaitBuffer:
+        shard_.buffers().cancel(command);
+        if (command.view != nullptr) command.view->leave(command);
+        return drop(command);
+      case CommandState::kFrozen: NamespaceView::unpark(command); return drop(command);
+      case CommandState::kHeldEvent: controller_->events().release(command); return drop(command);
+      case CommandState::kResponding:
+        if (command.view != nullptr) return slots_.quarantine(command);
+        return drop(command);
+      case CommandState::kNew:
+      case CommandState::kReceiving:
+      case CommandState::kWaitPartner: return drop(command);
+      case CommandState::kExecuting:    // comes home by complete()
+        if (&command == disconnect_) {
+          disconnect_ = nullptr;
+          return drop(command);
+        }
+        return;
+      case CommandState::kFree:
+      case CommandState::kQuarantined: return;
+    }
+  });
+  come_home();
+}
+
+void Queue::come_home() {
+  if (slots_.taken() > 0 || is_leaving_) return;
+  is_leaving_ = true;
+  slots_.abandon([this](SlotChunk* chunk) { shard_.adopt(chunk); });
+  if (controller_ == nullptr) {
+    shard_.remove(*this);
+    return ops_.on_detached();
+  }
+  if (is_admin()) {
+    return controller_->admin_queue_gone([this] {
+      shard_.remove(*this);
+      ops_.on_detached();
+    });
+  }
+  // The controller may hold messages for this queue; it is destroyed only when the controller has let go of it.
+  controller_->shard().reactor().post([this, controller = controller_] {
+    controller->remove_io_queue(*this);
+    shard_.reactor().post([this] {
+      shard_.remove(*this);
+      ops_.on_detached();
+    });
+  });
+}
+
+void Queue::stop() {
+  if (state_ == QueueState::kDetached) return;
+  state_ = QueueState::kStopping;
+  ops_.stop_receiving();
+}
+
+bool Queue::is_quiet() const {
+  bool is_quiet = true;
+  slots_.for_each([&](const Command& command) {
+    if (command.state == CommandState::kExecuting || command.state == CommandState::kResponding) is_quiet = false;
+  });
+  return is_quiet;
+}
+
+void Queue::close(CloseReason reason) {
+  if (state_ != QueueState::kDetached) ops_.close(reason);
+}
+
+}  // namespace weft::nvmf
