@@ -1,0 +1,12 @@
+#include "host/exchange.h"
+
+#include <fmt/format.h>
+
+namespace weft::host {
+
+void Exchange::on_timeout() {
+  // The queue is of no use any more: the controller may still write into our buffer as long as it lives. Its end completes the command.
+  queue_.close(Error{Errc::kTimedOut, fmt::format("no answer to {} within {} ms", what_, timeout_.milliseconds())});
+}
+
+}  // namespace weft::host
