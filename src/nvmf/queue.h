@@ -125,6 +125,7 @@ class Queue final : private BufferWaiter {
   void drop(Command& command);
   void time_out(Command& command);
   static void late_io_done(Command& command);
+  /// Adds a failed command to its controller's error log, unless More says that it is there (error_log.cc).
   void log_error(const Command& command);
   void come_home();
 
@@ -137,6 +138,7 @@ class Queue final : private BufferWaiter {
   uint16_t sqhd_ = 0;
   bool is_sq_flow_control_disabled_ = false;
   bool is_leaving_ = false;  // told the controller that it goes
+  bool is_error_travelling_ = false;  // to the controller's error log; errors until it has arrived are left out of the log
   QueueSettings settings_;
   Controller* controller_ = nullptr;
   SubsystemView* subsystem_ = nullptr;
