@@ -16,6 +16,7 @@ namespace {
 struct Reachable {
   const ListenerRecord* listener;
   std::string address;
+  bool is_ipv6;
   uint16_t port_id;  // PORTID, the same for every host
   bool is_port_local;
 };
@@ -24,21 +25,24 @@ bool came_over_loopback(const Origin& origin) {
   return origin.is_loopback_listener || origin.local_host.starts_with("127.") || origin.local_host == "::1";
 }
 
-bool is_same_kind(const ListenerRecord& listener, const Origin& origin) {
-  return listener.type == origin.type && listener.is_ipv6 == origin.is_ipv6;
-}
+/// Whether a wildcard listener is behind the address at which the host reached us. An IPv6 one takes IPv4 connections too.
+bool covers(const ListenerRecord& wildcard, const Origin& origin) { return wildcard.is_ipv6 || !origin.is_ipv6; }
 
-/// Behind a wildcard listener there is the address at which the host reached us, if it is one of the listener's family; others are not known.
+/// A wildcard is shown as the address at which the host reached us: that one is known to be good.
 std::vector<Reachable> reachable_listeners(std::span<const ListenerRecord> listeners, const Origin& origin) {
   std::vector<Reachable> reachable;
   uint16_t port_id = 0;
   for (const ListenerRecord& listener : listeners) {
     ++port_id;
     if (listener.is_loopback && !came_over_loopback(origin)) continue;
-    if (listener.is_wildcard && !is_same_kind(listener, origin)) continue;
-    const std::string& address = listener.is_wildcard ? origin.local_host : listener.host;
-    const bool is_here = is_same_kind(listener, origin) && listener.port == origin.local_port && address == origin.local_host;
-    reachable.push_back({&listener, address, port_id, is_here});
+    if (listener.is_wildcard && !covers(listener, origin)) continue;
+    Reachable each{&listener, listener.host, listener.is_ipv6, port_id, false};
+    if (listener.is_wildcard) {
+      each.address = origin.local_host;
+      each.is_ipv6 = origin.is_ipv6;
+    }
+    each.is_port_local = listener.type == origin.type && listener.port == origin.local_port && each.address == origin.local_host;
+    reachable.push_back(std::move(each));
   }
   return reachable;
 }
@@ -52,9 +56,9 @@ bool is_log_the_same_everywhere(std::span<const Reachable> reachable) {
   });
 }
 
-uint8_t address_family(const ListenerRecord& listener) {
-  if (listener.type == TransportType::kLoop) return uint8_t(fabrics::Adrfam::kIntraHost);
-  return uint8_t(listener.is_ipv6 ? fabrics::Adrfam::kIpv6 : fabrics::Adrfam::kIpv4);
+uint8_t address_family(const Reachable& reachable) {
+  if (reachable.listener->type == TransportType::kLoop) return uint8_t(fabrics::Adrfam::kIntraHost);
+  return uint8_t(reachable.is_ipv6 ? fabrics::Adrfam::kIpv6 : fabrics::Adrfam::kIpv4);
 }
 
 void describe_transport(fabrics::DiscoveryLogEntry& entry, TransportType type) {
@@ -72,7 +76,7 @@ fabrics::DiscoveryLogEntry entry_for(const Reachable& reachable, std::string_vie
                                      uint32_t admin_queue_entries) {
   fabrics::DiscoveryLogEntry entry{};
   entry.trtype = uint8_t(reachable.listener->type);
-  entry.adrfam = address_family(*reachable.listener);
+  entry.adrfam = address_family(reachable);
   entry.subtype = uint8_t(subtype);
   entry.treq = fabrics::kTreqSecureNotRequired | fabrics::kTreqDisableSqFlowControl;
   entry.portid = reachable.port_id;

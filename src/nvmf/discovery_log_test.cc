@@ -98,13 +98,26 @@ TEST_F(DiscoveryLogTest, ShowsTheAddressAskedAtInPlaceOfAWildcard) {
   EXPECT_EQ(summary(build(from("192.168.1.9", 4420))), (Lines{"3 192.168.1.9 4420"}));
 }
 
-TEST_F(DiscoveryLogTest, LeavesOutAWildcardOfAnotherFamily) {
-  listeners_ = {listener("::", 4420), listener("10.0.0.1", 4420)};
+TEST_F(DiscoveryLogTest, LeavesOutAnIpv4WildcardForAHostThatCameByIpv6) {
+  listeners_ = {listener("0.0.0.0", 4420), listener("fd00::1", 4420)};
+  listeners_[0].is_wildcard = true;
+  listeners_[1].is_ipv6 = true;
+  auto origin = from("fd00::1", 4420);
+  origin.is_ipv6 = true;
+  const auto log = entries(build(origin));
+  ASSERT_EQ(log.size(), 1u);
+  EXPECT_EQ(log[0].adrfam, 2);
+  EXPECT_EQ(uint32_t{log[0].portid}, 2u);  // the same for every host
+}
+
+TEST_F(DiscoveryLogTest, ShowsAnIpv6WildcardByTheFamilyOfTheHost) {
+  listeners_ = {listener("::", 4420)};
   listeners_[0].is_wildcard = true;
   listeners_[0].is_ipv6 = true;
   const auto log = entries(build(from("10.0.0.1", 4420)));
   ASSERT_EQ(log.size(), 1u);
-  EXPECT_EQ(uint32_t{log[0].portid}, 2u);  // the same for every host
+  EXPECT_EQ(log[0].adrfam, 1);
+  EXPECT_EQ(text_of(log[0].traddr), "10.0.0.1");
 }
 
 TEST_F(DiscoveryLogTest, ShowsLoopbackListenersOverLoopbackOnly) {
