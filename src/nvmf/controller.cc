@@ -23,6 +23,7 @@ Controller::Controller(Shard& shard, SubsystemView& view, HostIdentity host, Que
       events_(shard.limits().async_events),
       errors_(shard.limits().error_log_entries),
       keep_alive_(*this, shard.reactor()) {
+  features_.timestamp_since = shard.reactor().now();
   arm_association_timer();
 }
 
