@@ -43,6 +43,7 @@ void Reactor::run() {
       sleep();
     }
   }
+  thread_ = {};  // whoever tidies up turns it on another thread
 }
 
 void Reactor::sleep() {

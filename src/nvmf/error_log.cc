@@ -39,18 +39,4 @@ void fail_command(Controller& controller, Command& command, nvme::Status status,
   command.queue->complete(command, final);
 }
 
-/// The log belongs to the controller's reactor. An I/O queue has at most one entry on its way there, so that a host that makes nothing but
-/// errors cannot fill a mailbox.
-void Queue::log_error(const Command& command) {
-  if (controller_ == nullptr || command.status.more()) return;
-  const nvme::ErrorLogEntry entry = error_entry(command, command.status, nvme::ErrorLogEntry::kNoParameterLocation);
-  if (is_admin()) return controller_->errors().add(entry);
-  if (std::exchange(is_error_travelling_, true)) return;
-  // Controller and queue outlive both messages: a queue that goes tells its controller by a later one and waits for the answer.
-  controller_->shard().reactor().post([this, controller = controller_, entry] {
-    controller->errors().add(entry);
-    shard_.reactor().post([this] { is_error_travelling_ = false; });
-  });
-}
-
 }  // namespace weft::nvmf

@@ -31,7 +31,7 @@ std::string_view name_of(CloseReason reason) {
 void Command::on_buffer(std::span<std::byte> granted) { queue->buffer_ready(*this, granted); }
 
 Queue::Queue(Shard& shard, TransportOps& ops, Origin origin)
-    : shard_(shard), ops_(ops), origin_(std::move(origin)), slots_(shard.slots()), last_activity_(shard.reactor().now()) {
+    : shard_(shard), ops_(ops), origin_(std::move(origin)), slots_(shard.slots()), error_note_(shard.reactor()), last_activity_(shard.reactor().now()) {
   // Room for the Connect. Where even that cannot be promised, begin() finds no slot and the transport ends the connection.
   (void)slots_.resize(1);
   shard.add(*this);
@@ -421,6 +421,17 @@ bool Queue::abort(uint16_t cid) {
   }
   doom(*command, status::kAbortRequested);
   return true;
+}
+
+void Queue::log_error(Command& command) {
+  if (controller_ == nullptr || command.status.more()) return;
+  const auto entry = error_entry(command, command.status.with_more(), nvme::ErrorLogEntry::kNoParameterLocation);
+  if (is_admin()) {
+    controller_->errors().add(entry);
+  } else if (!error_note_.send(*controller_, entry)) {
+    return;
+  }
+  command.status = command.status.with_more();
 }
 
 void Queue::time_out(Command& command) {

@@ -7,6 +7,7 @@
 
 #include "base/intrusive_list.h"
 #include "core/reactor.h"
+#include "nvmf/error_note.h"
 #include "nvmf/slot_table.h"
 #include "nvmf/transport_ops.h"
 
@@ -125,8 +126,8 @@ class Queue final : private BufferWaiter {
   void drop(Command& command);
   void time_out(Command& command);
   static void late_io_done(Command& command);
-  /// Adds a failed command to its controller's error log, unless More says that it is there (error_log.cc).
-  void log_error(const Command& command);
+  /// Adds a failed command to its controller's error log, unless More says that it is there.
+  void log_error(Command& command);
   void come_home();
 
   Shard& shard_;
@@ -138,7 +139,6 @@ class Queue final : private BufferWaiter {
   uint16_t sqhd_ = 0;
   bool is_sq_flow_control_disabled_ = false;
   bool is_leaving_ = false;  // told the controller that it goes
-  bool is_error_travelling_ = false;  // to the controller's error log; errors until it has arrived are left out of the log
   QueueSettings settings_;
   Controller* controller_ = nullptr;
   SubsystemView* subsystem_ = nullptr;
@@ -146,6 +146,7 @@ class Queue final : private BufferWaiter {
   Command* disconnect_ = nullptr;           // a Disconnect that waits for all other commands
   std::span<std::byte> in_capsule_buffer_;  // for the capsule that stalled
   SlotTable slots_;
+  ErrorNote error_note_;
   Instant last_activity_{};
 };
 
