@@ -1,5 +1,6 @@
-// A RAM disk: one region of memory. Completes inside submit(), lends its memory for reads, takes writes straight from a receive buffer.
-// Accesses of different reactors to one block at the same time are not ordered (docs/adr/0005-lent-reads.md).
+// A RAM disk: one region of memory. Completes inside submit(), but for zeroing large ranges, which is done in pieces, one per cycle. Lends its
+// memory for reads, takes writes straight from a receive buffer. Accesses of different reactors to one block at the same time are not ordered
+// (docs/adr/0005-lent-reads.md).
 #pragma once
 #include "bdev/bdev.h"
 #include "core/memory.h"

@@ -1,0 +1,36 @@
+// A channel's bounded set of aligned buffers, for data that lies where the medium cannot take it.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "base/assert.h"
+#include "core/memory.h"
+
+namespace weft::bdev {
+
+class BounceBuffers {
+ public:
+  static constexpr size_t kCount = 8;
+  static constexpr size_t kBytes = 128 << 10;  // each; larger transfers go through one in pieces
+
+  /// Requires: region holds kCount * kBytes. Touches nothing before a buffer is used.
+  explicit BounceBuffers(Region region) : region_(std::move(region)) {
+    for (uint8_t i = 0; i < kCount; ++i) free_[i] = i;
+  }
+  /// The index of a buffer, to be given back by free(); nothing when all are in use.
+  std::optional<uint8_t> take() { return free_count_ == 0 ? std::nullopt : std::optional{free_[--free_count_]}; }
+  void free(uint8_t index) {
+    WEFT_ASSERT(free_count_ < kCount);
+    free_[free_count_++] = index;
+  }
+  std::span<std::byte> buffer(uint8_t index) const { return region_.bytes().subspan(index * kBytes, kBytes); }
+
+ private:
+  Region region_;
+  std::array<uint8_t, kCount> free_{};
+  size_t free_count_ = kCount;
+};
+
+}  // namespace weft::bdev
