@@ -141,6 +141,8 @@ TEST(ConfigToml, RefusesWithPlaceAndReason) {
       {"[[subsystem]]\nnqn = \"\"", "f:7:7: nqn of [[subsystem]] is empty"},
       {"[[subsystem]]\nnamespace = 1", "write double brackets, [[namespace]]"},
       {"device = \"ram:1MiB\"", "f:6:10: this is not TOML: "},
+      {"[\nx", "f:6:2: this is not TOML: "},
+      {"\xc3\xa9 = 1", "f:6:1: this is not TOML: "},
       {"nonsense", "f:6:9: this is not TOML: "},
   };
   for (const auto& [text, message] : kCases) {

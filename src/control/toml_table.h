@@ -1,19 +1,15 @@
 // Reads one TOML table key by key and collects what is wrong: unknown keys at once, wrong types and ranges as keys are
-// asked for. The only files that see toml++ are this one, its .cc and config_toml.cc. toml++ is used without its
-// exceptions.
+// asked for. The only files that see toml++ are this one, its .cc and config_toml.cc.
 #pragma once
+#include "control/problem.h"
+#include "control/toml_library.h"
+
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#define TOML_EXCEPTIONS 0
-#define TOML_HEADER_ONLY 0
-#include "control/problem.h"
-
-#include <toml++/toml.h>
 
 namespace weft::control {
 
