@@ -11,7 +11,7 @@
 #include "base/bytes.h"
 #include "host/exchange.h"
 #include "host/keep_alive.h"
-#include "host/status_text.h"
+#include "host/connect_failure.h"
 #include "wire/nvme/features.h"
 #include "wire/nvme/registers.h"
 #include "wire/text_field.h"

@@ -8,7 +8,7 @@
 
 #include "host/exchange.h"
 #include "host/keep_alive.h"
-#include "host/status_text.h"
+#include "wire/print.h"
 #include "wire/fabrics/connect.h"
 
 namespace weft::host {
@@ -22,7 +22,7 @@ Task<Result<nvme::Cqe>> Controller::execute(Call call) {
   const auto cqe = co_await exchange;
   if (failure_) co_return std::unexpected(error(failure_->code, fmt::format("{}: {}", call.what, failure_->what())));
   if (!cqe) co_return std::unexpected(error(Errc::kBusy, fmt::format("{}: the admin queue is full or closed", call.what)));
-  if (!cqe->decoded_status().ok()) co_return std::unexpected(error(Errc::kIo, fmt::format("{}: {}", call.what, to_text(cqe->decoded_status()))));
+  if (!cqe->decoded_status().ok()) co_return std::unexpected(error(Errc::kIo, fmt::format("{}: {}", call.what, nvme::to_text(cqe->decoded_status()))));
   co_return *cqe;
 }
 

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "host/fake_target.h"
-#include "host/status_text.h"
 
 namespace weft::host {
 namespace {
@@ -182,7 +181,7 @@ TEST_F(ControllerTest, DecodesWhyConnectWasRefused) {
       {nvme::status::kConnectInvalidParameters, 0x0000002c, "refuses SQSIZE (byte 44 of the SQE)"},
       {nvme::status::kConnectInvalidHost, 0, "host nqn.2014-08.org.nvmexpress:uuid:01020300-0000-0000-0000-000000000000 is not allowed"},
       {nvme::status::kConnectControllerBusy, 0, "busy"},
-      {nvme::status::kInvalidField.with_dnr(), 0, "Invalid Field in Command (0/02h, DNR)"},
+      {nvme::status::kInvalidField.with_dnr(), 0, "0/02h Invalid Field in Command DNR"},
   };
   for (const Row& row : rows) {
     target.hook = [&](uint16_t, Command&, nvme::Cqe& cqe) {

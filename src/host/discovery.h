@@ -1,6 +1,5 @@
 // Reading the discovery log: header, entries in pieces, header again until nothing changed in between. NVM Express Base 2.0 §5.16.1.23.
 #pragma once
-#include <string>
 #include <vector>
 
 #include "host/controller.h"
@@ -18,13 +17,5 @@ inline constexpr int kDiscoveryAttempts = 10;
 
 /// Requires: `controller` is connected to a discovery service and outlives the task. Errors: kBusy when the log changes all the time.
 Task<Result<DiscoveryLog>> read_discovery_log(Controller& controller);
-
-/// "tcp", "rdma", "fc", "loop" or "unknown"; and so on, as nvme-cli prints them.
-std::string_view name_of(fabrics::Trtype type);
-std::string_view name_of(fabrics::Adrfam family);
-std::string_view name_of(fabrics::Subtype subtype);
-std::string_view name_of(fabrics::Sectype type);
-std::string treq_text(uint8_t treq);
-std::string eflags_text(uint16_t eflags);
 
 }  // namespace weft::host

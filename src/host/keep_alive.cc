@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "host/status_text.h"
+#include "wire/print.h"
 
 namespace weft::host {
 
@@ -27,7 +27,7 @@ void KeepAlive::on_completed(const nvme::Cqe& cqe) {
   is_outstanding_ = false;
   const nvme::Status status = cqe.decoded_status();
   if (!status.ok() && !status.is(nvme::status::kAbortedByHost)) {
-    admin_.close(Error{Errc::kIo, fmt::format("Keep Alive failed: {}", to_text(status))});
+    admin_.close(Error{Errc::kIo, fmt::format("Keep Alive failed: {}", nvme::to_text(status))});
   }
 }
 

@@ -93,24 +93,27 @@ class TcpConnection {
   void enqueue(Slot& slot);
   void pdu_sent(Slot& slot);
 
-  // Receiving (tcp_receive.cc). Each takes a prefix and returns its size; 0 asks for more bytes.
+  // Receiving (tcp_receive.cc). Each take_ takes a prefix and returns its size; 0 asks for more bytes, or says that the target broke a rule.
+  // Each on_ acts on one PDU and returns false when that breaks a rule.
   size_t take(std::span<const std::byte> bytes, Instant now);
   size_t take_icresp(std::span<const std::byte> bytes);
   size_t take_header(std::span<const std::byte> bytes);
   size_t take_data(std::span<const std::byte> bytes, Instant now);
   size_t take_data_digest(std::span<const std::byte> bytes);
   bool is_sound(const tcp::CommonHeader& header);
-  void on_response(const tcp::CapsuleResp& pdu);
-  void on_data(const tcp::DataPdu& pdu);
+  bool act_on(tcp::PduType type, std::span<const std::byte> bytes);
+  bool on_response(const tcp::CapsuleResp& pdu);
+  bool on_data(const tcp::DataPdu& pdu);
   void on_data_end();
-  void on_r2t(const tcp::R2t& pdu);
-  void on_termination(const tcp::TermReq& pdu);
+  bool on_r2t(const tcp::R2t& pdu);
+  bool on_termination(const tcp::TermReq& pdu);
   Slot* find(uint16_t cid, const char* pdu_name);
   void complete(Slot& slot, nvme::Cqe cqe);
 
   uint16_t cid_of(const Slot& slot) const;
+  /// Closes for what the target did. Returns false.
   template <typename... Args>
-  void violated(fmt::format_string<Args...> format, Args&&... args);
+  bool violated(fmt::format_string<Args...> format, Args&&... args);
 
   QueueOptions options_;
   QueueEvents& events_;

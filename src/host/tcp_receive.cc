@@ -60,10 +60,11 @@ size_t header_length(uint8_t type) {
 }  // namespace
 
 template <typename... Args>
-void TcpConnection::violated(fmt::format_string<Args...> format, Args&&... args) {
+bool TcpConnection::violated(fmt::format_string<Args...> format, Args&&... args) {
   char text[200];
   const auto result = fmt::format_to_n(text, sizeof text, format, std::forward<Args>(args)...);
   close(Error{Errc::kIo, std::string_view{text, std::min(result.size, sizeof text)}});
+  return false;
 }
 
 size_t TcpConnection::received(std::span<const std::byte> bytes, Instant now) {
@@ -87,19 +88,19 @@ size_t TcpConnection::take_icresp(std::span<const std::byte> bytes) {
   const auto* header = view<tcp::CommonHeader>(bytes);
   if (header == nullptr) return 0;
   if (header->type == uint8_t(tcp::PduType::kC2hTermReq)) return take_header(bytes);
-  if (header->type != uint8_t(tcp::PduType::kIcResp)) return violated("expected ICResp, got {}", name_of(tcp::PduType(header->type))), 0;
-  if (header->flags != 0) return violated("ICResp: flags {:02x}h where 0 is due", header->flags), 0;
-  if (header->hlen != sizeof(tcp::IcResp)) return violated("ICResp: HLEN {} where 128 is due", header->hlen), 0;
-  if (header->pdo != 0) return violated("ICResp: PDO {} where 0 is due", header->pdo), 0;
-  if (uint32_t{header->plen} != sizeof(tcp::IcResp)) return violated("ICResp: PLEN {} where 128 is due", uint32_t{header->plen}), 0;
+  if (header->type != uint8_t(tcp::PduType::kIcResp)) return violated("expected ICResp, got {}", name_of(tcp::PduType(header->type)));
+  if (header->flags != 0) return violated("ICResp: flags {:02x}h where 0 is due", header->flags);
+  if (header->hlen != sizeof(tcp::IcResp)) return violated("ICResp: HLEN {} where 128 is due", header->hlen);
+  if (header->pdo != 0) return violated("ICResp: PDO {} where 0 is due", header->pdo);
+  if (uint32_t{header->plen} != sizeof(tcp::IcResp)) return violated("ICResp: PLEN {} where 128 is due", uint32_t{header->plen});
   const auto* pdu = view<tcp::IcResp>(bytes);
   if (pdu == nullptr) return 0;
-  if (icreq_sent_ < sizeof icreq_) return violated("ICResp came before ICReq had been sent"), 0;
-  if (uint16_t{pdu->pfv} != 0) return violated("ICResp: PDU format version {} is not supported", uint16_t{pdu->pfv}), 0;
-  if (pdu->cpda != 0) return violated("ICResp: CPDA {} where 0 is due, as for a Linux host", pdu->cpda), 0;
-  if (pdu->dgst != icreq_.dgst) return violated("ICResp: digests {:02x}h where {:02x}h were asked for", pdu->dgst, icreq_.dgst), 0;
+  if (icreq_sent_ < sizeof icreq_) return violated("ICResp came before ICReq had been sent");
+  if (uint16_t{pdu->pfv} != 0) return violated("ICResp: PDU format version {} is not supported", uint16_t{pdu->pfv});
+  if (pdu->cpda != 0) return violated("ICResp: CPDA {} where 0 is due, as for a Linux host", pdu->cpda);
+  if (pdu->dgst != icreq_.dgst) return violated("ICResp: digests {:02x}h where {:02x}h were asked for", pdu->dgst, icreq_.dgst);
   if (pdu->maxh2cdata < kMaxh2cdataMin || pdu->maxh2cdata % 4 != 0) {
-    return violated("ICResp: MAXH2CDATA {} is below 4096 or no multiple of 4", uint32_t{pdu->maxh2cdata}), 0;
+    return violated("ICResp: MAXH2CDATA {} is below 4096 or no multiple of 4", uint32_t{pdu->maxh2cdata});
   }
   maxh2cdata_ = pdu->maxh2cdata;
   state_ = State::kReady;
@@ -119,12 +120,12 @@ bool TcpConnection::is_sound(const tcp::CommonHeader& header) {
   uint8_t due = has_digest ? tcp::kFlagHdgst : uint8_t{0};
   if (is_data && options_.digests.data) due |= tcp::kFlagDdgst;
   const uint8_t optional = is_data ? tcp::kFlagLast | tcp::kFlagSuccess : 0;
-  if ((header.flags & ~optional) != due) return violated("{}: flags {:02x}h where {:02x}h is due", name, header.flags, due), false;
-  if (header.hlen != header_length(header.type)) return violated("{}: HLEN {} where {} is due", name, header.hlen, header_length(header.type)), false;
-  if (header.pdo != (is_data ? fixed : 0)) return violated("{}: PDO {} where {} is due", name, header.pdo, is_data ? fixed : 0), false;
+  if ((header.flags & ~optional) != due) return violated("{}: flags {:02x}h where {:02x}h is due", name, header.flags, due);
+  if (header.hlen != header_length(header.type)) return violated("{}: HLEN {} where {} is due", name, header.hlen, header_length(header.type));
+  if (header.pdo != (is_data ? fixed : 0)) return violated("{}: PDO {} where {} is due", name, header.pdo, is_data ? fixed : 0);
   const size_t extra = is_termination ? tcp::kTermReqDataMax : 0;
   if (!is_data && (header.plen < fixed || header.plen > fixed + extra)) {
-    return violated("{}: PLEN {} where {} is due", name, uint32_t{header.plen}, fixed), false;
+    return violated("{}: PLEN {} where {} is due", name, uint32_t{header.plen}, fixed);
   }
   return true;
 }
@@ -132,7 +133,7 @@ bool TcpConnection::is_sound(const tcp::CommonHeader& header) {
 size_t TcpConnection::take_header(std::span<const std::byte> bytes) {
   const auto* header = view<tcp::CommonHeader>(bytes);
   if (header == nullptr) return 0;
-  if (header_length(header->type) == 0) return violated("a target may not send type {:02x}h ({})", header->type, name_of(tcp::PduType(header->type))), 0;
+  if (header_length(header->type) == 0) return violated("a target may not send type {:02x}h ({})", header->type, name_of(tcp::PduType(header->type)));
   if (!is_sound(*header)) return 0;
   const auto type = tcp::PduType(header->type);
   const size_t size = type == tcp::PduType::kC2hData ? header->pdo : size_t{header->plen};
@@ -140,20 +141,25 @@ size_t TcpConnection::take_header(std::span<const std::byte> bytes) {
   if (options_.digests.header && type != tcp::PduType::kC2hTermReq) {
     const uint32_t computed = crc32c(bytes.first(header->hlen));
     const uint32_t got = load_le32(bytes.data() + header->hlen);
-    if (computed != got) return violated("{}: header digest {:08x}h where {:08x}h is due", name_of(type), got, computed), 0;
+    if (computed != got) return violated("{}: header digest {:08x}h where {:08x}h is due", name_of(type), got, computed);
   }
+  return act_on(type, bytes) ? size : 0;
+}
+
+bool TcpConnection::act_on(tcp::PduType type, std::span<const std::byte> bytes) {
   switch (type) {
-    case tcp::PduType::kCapsuleResp: on_response(*view<tcp::CapsuleResp>(bytes)); break;
-    case tcp::PduType::kC2hData: on_data(*view<tcp::DataPdu>(bytes)); break;
-    case tcp::PduType::kR2t: on_r2t(*view<tcp::R2t>(bytes)); break;
-    case tcp::PduType::kC2hTermReq: on_termination(*view<tcp::TermReq>(bytes)); break;
+    case tcp::PduType::kCapsuleResp: return on_response(*view<tcp::CapsuleResp>(bytes));
+    case tcp::PduType::kC2hData: return on_data(*view<tcp::DataPdu>(bytes));
+    case tcp::PduType::kR2t: return on_r2t(*view<tcp::R2t>(bytes));
+    case tcp::PduType::kC2hTermReq: return on_termination(*view<tcp::TermReq>(bytes));
     case tcp::PduType::kIcReq:
     case tcp::PduType::kIcResp:
     case tcp::PduType::kH2cTermReq:
     case tcp::PduType::kCapsuleCmd:
-    case tcp::PduType::kH2cData: WEFT_ASSERT(false);  // header_length() is 0 for them
+    case tcp::PduType::kH2cData: break;
   }
-  return size;
+  WEFT_ASSERT(false);  // header_length() is 0 for the others
+  return false;
 }
 
 TcpConnection::Slot* TcpConnection::find(uint16_t cid, const char* pdu_name) {
@@ -167,9 +173,9 @@ TcpConnection::Slot* TcpConnection::find(uint16_t cid, const char* pdu_name) {
   return nullptr;
 }
 
-void TcpConnection::on_response(const tcp::CapsuleResp& pdu) {
+bool TcpConnection::on_response(const tcp::CapsuleResp& pdu) {
   Slot* slot = find(pdu.cqe.cid, "CapsuleResp");
-  if (slot == nullptr) return;
+  if (slot == nullptr) return false;
   const bool is_ok = pdu.cqe.decoded_status().ok();
   const Command& command = *slot->command;
   if (is_ok && slot->data_bytes < command.in.size()) {
@@ -183,14 +189,15 @@ void TcpConnection::on_response(const tcp::CapsuleResp& pdu) {
   }
   if (slot->progress != Progress::kWaiting) {
     slot->early = pdu.cqe;  // the PDU on its way is finished first: it lies in the command's buffer
-    return;
+    return true;
   }
   complete(*slot, pdu.cqe);
+  return true;
 }
 
-void TcpConnection::on_data(const tcp::DataPdu& pdu) {
+bool TcpConnection::on_data(const tcp::DataPdu& pdu) {
   Slot* slot = find(pdu.cccid, "C2HData");
-  if (slot == nullptr) return;
+  if (slot == nullptr) return false;
   const uint16_t cid = pdu.cccid;
   const uint32_t offset = pdu.datao;
   const uint32_t length = pdu.datal;
@@ -212,6 +219,7 @@ void TcpConnection::on_data(const tcp::DataPdu& pdu) {
   receiving_left_ = length;
   receiving_digest_ = {};
   is_digest_due_ = false;
+  return true;
 }
 
 std::span<std::byte> TcpConnection::direct() {
@@ -259,9 +267,9 @@ void TcpConnection::on_data_end() {
   complete(slot, cqe);
 }
 
-void TcpConnection::on_r2t(const tcp::R2t& pdu) {
+bool TcpConnection::on_r2t(const tcp::R2t& pdu) {
   Slot* slot = find(pdu.cccid, "R2T");
-  if (slot == nullptr) return;
+  if (slot == nullptr) return false;
   const uint16_t cid = pdu.cccid;
   const uint32_t offset = pdu.r2to;
   const uint32_t length = pdu.r2tl;
@@ -277,10 +285,11 @@ void TcpConnection::on_r2t(const tcp::R2t& pdu) {
   slot->progress = Progress::kData;
   build_data(*slot);
   enqueue(*slot);
+  return true;
 }
 
-void TcpConnection::on_termination(const tcp::TermReq& pdu) {
-  violated("the target ended the connection: {} (FES {:02x}h, FEI {:08x}h)", name_of(tcp::Fes(uint16_t{pdu.fes})), uint16_t{pdu.fes}, uint32_t{pdu.fei});
+bool TcpConnection::on_termination(const tcp::TermReq& pdu) {
+  return violated("the target ended the connection: {} (FES {:02x}h, FEI {:08x}h)", name_of(tcp::Fes(uint16_t{pdu.fes})), uint16_t{pdu.fes}, uint32_t{pdu.fei});
 }
 
 }  // namespace weft::host

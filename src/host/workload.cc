@@ -8,7 +8,7 @@
 #include "base/units.h"
 #include "host/chunk_ledger.h"
 #include "host/stamp.h"
-#include "host/status_text.h"
+#include "wire/print.h"
 #include "wire/nvme/command.h"
 
 namespace weft::host {
@@ -148,7 +148,7 @@ void Workload::Lane::completed(Slot& slot, const nvme::Cqe& cqe) {
   } else {
     ++workload_.io_errors_;
     workload_.note_error(fmt::format("{} of {} at LBA {}: {}", slot.is_read() ? "Read" : "Write", format_size(slot.buffer_.size()), lba_of(slot.chunk_),
-                                     to_text(cqe.decoded_status())));
+                                     nvme::to_text(cqe.decoded_status())));
   }
   if (is_verified()) {
     if (slot.is_read()) {

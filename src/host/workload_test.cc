@@ -146,7 +146,7 @@ TEST_F(WorkloadTest, CountsFailedCommandsAndForgetsWhatAFailedWriteLeft) {
   const auto report = run(options(Pattern::kRandRw, 5000));
   EXPECT_EQ(report.io_errors, uint64_t(writes / 100));
   EXPECT_EQ(report.verify_errors, 0u) << report.first_error;
-  EXPECT_THAT(report.first_error, HasSubstr("Write Fault (2/80h)"));
+  EXPECT_THAT(report.first_error, HasSubstr("2/80h Write Fault"));
 }
 
 TEST_F(WorkloadTest, EndsWithErrorsWhenTheConnectionIsLost) {

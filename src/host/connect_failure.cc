@@ -1,8 +1,9 @@
-#include "host/status_text.h"
+#include "host/connect_failure.h"
 
 #include <fmt/format.h>
 
 #include "base/bits.h"
+#include "wire/print.h"
 
 namespace weft::host {
 namespace {
@@ -28,17 +29,13 @@ std::string_view field_at(uint32_t offset, bool is_in_data) {
 
 }  // namespace
 
-std::string to_text(nvme::Status status) {
-  return fmt::format("{} ({}/{:02X}h{})", nvme::name_of(status), uint8_t(status.sct()), status.sc(), status.dnr() ? ", DNR" : "");
-}
-
 std::string connect_failure_text(const nvme::Cqe& cqe, std::string_view subnqn, std::string_view hostnqn) {
   const nvme::Status status = cqe.decoded_status();
   if (status.is(nvme::status::kConnectInvalidHost)) return fmt::format("host {} is not allowed on subsystem {}", hostnqn, subnqn);
   if (status.is(nvme::status::kConnectControllerBusy)) return "the controller is busy or none is free (1/81h)";
   if (status.is(nvme::status::kConnectIncompatibleFormat)) return "the target does not know this format of Connect (1/80h)";
   if (status.is(nvme::status::kAuthenticationRequired)) return "the target wants authentication, which this host does not have (1/91h)";
-  if (!status.is(nvme::status::kConnectInvalidParameters)) return to_text(status);
+  if (!status.is(nvme::status::kConnectInvalidParameters)) return nvme::to_text(status);
   const uint32_t dw0 = cqe.dw0;
   const uint32_t offset = bits<15, 0>(dw0);
   const bool is_in_data = bit<16>(dw0);

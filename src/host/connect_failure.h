@@ -1,4 +1,4 @@
-// Statuses of commands in words for people.
+// Why a Connect failed, in words for people.
 #pragma once
 #include <string>
 #include <string_view>
@@ -7,9 +7,6 @@
 #include "wire/nvme/command.h"
 
 namespace weft::host {
-
-/// "Invalid Field in Command (0/02h, DNR)".
-std::string to_text(nvme::Status status);
 
 /// Why a Connect failed, decoded as a Linux host does: the offending field from IPO and IATTR, and what to do about it.
 std::string connect_failure_text(const nvme::Cqe& cqe, std::string_view subnqn, std::string_view hostnqn);
