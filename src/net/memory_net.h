@@ -2,7 +2,8 @@
 // how many bytes one receive gives can be limited, down to one. Register it with the reactor like any Net's poller. Single-threaded.
 #pragma once
 #include <algorithm>
-#include <cstring>
+#include <algorithm>
+#include <cerrno>
 #include <deque>
 #include <map>
 #include <memory>
@@ -24,12 +25,25 @@ struct MemoryPipe {
   bool writer_event_due = true;
 };
 
-/// Both directions; `pipes[side]` is what that side receives from.
+/// One side of a connection: both directions. Move-only; closes its side when it dies.
 struct MemoryLink {
   std::shared_ptr<MemoryPipe> incoming;
   std::shared_ptr<MemoryPipe> outgoing;
   Address local;
   Address peer;
+
+  MemoryLink(std::shared_ptr<MemoryPipe> in, std::shared_ptr<MemoryPipe> out, Address at, Address to)
+      : incoming(std::move(in)), outgoing(std::move(out)), local(std::move(at)), peer(std::move(to)) {}
+  MemoryLink(MemoryLink&&) noexcept = default;
+  MemoryLink& operator=(MemoryLink&&) = delete;
+  ~MemoryLink() { close(); }
+  bool is_open() const { return incoming != nullptr; }
+  void close() {
+    if (!is_open()) return;
+    outgoing->is_closed_by_sender = true;
+    incoming->is_reader_gone = true;
+    incoming.reset();
+  }
 };
 
 class MemoryNet;
@@ -167,11 +181,8 @@ inline Result<void> MemoryStream::watch(StreamEvents& events) {
 }
 
 inline void MemoryStream::close() {
-  if (link_.incoming == nullptr) return;
   if (std::exchange(events_, nullptr) != nullptr) std::replace(net_->streams_.begin(), net_->streams_.end(), this, static_cast<MemoryStream*>(nullptr));
-  link_.outgoing->is_closed_by_sender = true;
-  link_.incoming->is_reader_gone = true;
-  link_.incoming.reset();
+  link_.close();
 }
 
 inline bool MemoryStream::deliver_events() {

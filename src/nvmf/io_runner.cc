@@ -53,7 +53,7 @@ void IoRunner::start(Queue& queue, Command& command) {
   }
   if (command.sqe.fuse() != nvme::Fuse::kNone) return fused_half_ready(queue, command);
   if (opcode_of(command) == IoOpcode::kRead && command.data.empty() &&
-      view.channel().lend(command.sqe.slba(), command.sqe.block_count()).empty()) {
+      (!queue.may_lend() || view.channel().lend(command.sqe.slba(), command.sqe.block_count()).empty())) {
     command.share = Share::kRead;
     return queue.want_buffer(command);  // comes back here with command.data
   }

@@ -59,6 +59,9 @@ class Queue final : private BufferWaiter {
   /// The command of a transfer tag while it is kReceiving, else null (an unknown or stale tag).
   Command* find_receiving(uint16_t tag) const;
   static uint16_t tag_of(const Command& command) { return SlotTable::tag_of(command); }
+  /// Reads are never answered from lent media memory from now on: the transport needs bytes that hold still (a data digest).
+  void forbid_lending() { may_lend_ = false; }
+  bool may_lend() const { return may_lend_; }
   /// The connection is gone: nothing is sent or received any more, every command comes home; then ops.on_detached(). Once.
   void detach();
 
@@ -138,6 +141,7 @@ class Queue final : private BufferWaiter {
   uint16_t qid_ = 0;
   uint16_t sqhd_ = 0;
   bool is_sq_flow_control_disabled_ = false;
+  bool may_lend_ = true;
   bool is_leaving_ = false;  // told the controller that it goes
   QueueSettings settings_;
   Controller* controller_ = nullptr;

@@ -1,0 +1,113 @@
+// The acceptor over the in-memory network: connections come, are counted, and go.
+#include "transport/tcp/acceptor.h"
+
+#include <gtest/gtest.h>
+
+#include "net/memory_net.h"
+#include "transport/tcp/test_support.h"
+
+namespace weft::tcp {
+namespace {
+
+using namespace testing;  // NOLINT: the folder's own test kit
+
+TEST(Admission, SpreadsConnectionsEvenlyAndInTurn) {
+  const Limits limits;
+  Admission admission(limits, 3);
+  std::vector<size_t> reactors;
+  for (int i = 0; i < 6; ++i) reactors.push_back(*admission.admit("a"));
+  EXPECT_EQ(reactors, (std::vector<size_t>{0, 1, 2, 0, 1, 2}));
+  admission.leave("a", 1);
+  EXPECT_EQ(admission.admit("b"), 1u);
+}
+
+TEST(Admission, CapsEachPeerAndAll) {
+  Limits limits;
+  limits.connections = 3;
+  limits.connections_per_peer = 2;
+  Admission admission(limits, 1);
+  EXPECT_TRUE(admission.admit("a"));
+  EXPECT_TRUE(admission.admit("a"));
+  EXPECT_FALSE(admission.admit("a"));
+  EXPECT_TRUE(admission.admit("b"));
+  EXPECT_FALSE(admission.admit("c"));
+  admission.leave("a", 0);
+  EXPECT_TRUE(admission.admit("c"));
+}
+
+class AcceptorTest : public ::testing::Test {
+ protected:
+  static Limits limits() {
+    Limits limits = small_limits();
+    limits.connections = 2;
+    return limits;
+  }
+  AcceptorTest() {
+    target_.reactor.add(net_);
+    target_.reactor.add(sockets_);
+    const Acceptor<net::MemoryNet>::Room room{net_, sockets_, *target_.target->shards().front()};
+    acceptor_ = std::make_unique<Acceptor<net::MemoryNet>>(limits_, std::span(&room, 1));
+    address_ = *acceptor_->listen({"127.0.0.1", 0, false});
+  }
+  ~AcceptorTest() override {
+    bool is_empty = false;
+    acceptor_->stop([&] { is_empty = true; });
+    clients_.clear();
+    target_.run();
+    EXPECT_TRUE(is_empty);
+    acceptor_.reset();
+    target_.reactor.remove(sockets_);
+    target_.reactor.remove(net_);
+  }
+  net::MemoryStream& connect() {
+    clients_.push_back(std::make_unique<net::MemoryStream>(std::move(*net_.connect(address_))));
+    target_.run();
+    return *clients_.back();
+  }
+  static void send(net::MemoryStream& stream, Bytes bytes) {
+    const iovec piece{bytes.data(), bytes.size()};
+    EXPECT_EQ(stream.send({&piece, 1}).bytes, bytes.size());
+  }
+  static net::Transfer receive(net::MemoryStream& stream) {
+    std::byte buffer[1024];
+    const iovec piece{buffer, sizeof buffer};
+    return stream.receive({&piece, 1});
+  }
+
+  Limits limits_ = limits();
+  TestTarget target_{limits_};
+  net::MemoryNet net_{{}};
+  net::Sockets sockets_{target_.reactor, {.receive_bytes = 65536, .send_iovecs = 64, .partial_bytes = Connection::kPartialMax, .stalled_send = seconds(30)}};
+  std::unique_ptr<Acceptor<net::MemoryNet>> acceptor_;
+  net::Address address_;
+  std::vector<std::unique_ptr<net::MemoryStream>> clients_;
+};
+
+TEST_F(AcceptorTest, ANewConnectionAnswersIcReq) {
+  net::MemoryStream& client = connect();
+  send(client, ic_req({}));
+  target_.run();
+  EXPECT_EQ(receive(client).bytes, sizeof(IcResp));
+  EXPECT_EQ(acceptor_->totals().connections, 1u);
+}
+
+TEST_F(AcceptorTest, AConnectionThatGoesMakesRoomForAnother) {
+  connect();
+  connect();
+  EXPECT_EQ(receive(connect()).kind, net::Transfer::Kind::kEnd);
+  EXPECT_EQ(acceptor_->totals().refused, 1u);
+  clients_.front()->close();
+  target_.run();
+  EXPECT_EQ(acceptor_->totals().connections, 1u);
+  EXPECT_EQ(receive(connect()).kind, net::Transfer::Kind::kWouldBlock);
+}
+
+TEST_F(AcceptorTest, APeerThatSaysNothingIsDroppedInTime) {
+  net::MemoryStream& client = connect();
+  target_.advance(milliseconds(limits_.handshake_ms) + milliseconds(10));
+  EXPECT_EQ(receive(client).kind, net::Transfer::Kind::kEnd);
+  EXPECT_EQ(acceptor_->totals().timeouts, 1u);
+}
+
+}  // namespace
+}  // namespace weft::tcp

@@ -1,0 +1,91 @@
+#include "transport/tcp/connection.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace weft::tcp {
+
+static_assert(net::Protocol<Connection> && net::PausingProtocol<Connection>);
+
+Connection::Connection(Shared& shared, ConnectionOwner& owner, nvmf::Origin origin)
+    : shared_(shared),
+      owner_(owner),
+      queue_(shared.shard, *this, std::move(origin)),
+      send_queue_(shared.blocks),
+      accepted_(shared.shard.reactor().now()) {
+  session_.maxh2cdata = shared.shard.limits().maxh2cdata_bytes;
+  shared_.counters.accepted.add(1);
+}
+
+size_t Connection::receive_max() const {
+  if (stalled_ != nullptr) return 0;
+  // While buffers for in-capsule data are short, one PDU at a time: a queue that stalls leaves the rest of its receive in memory of its own.
+  // A receive of the whole buffer brings at most as many capsules as a queue has slots, and each takes at most one in-capsule buffer.
+  const Limits& limits = shared_.shard.limits();
+  const size_t in_use = shared_.shard.buffers().bytes_in_use(Share::kInCapsule);
+  const size_t burst = size_t{limits.queue_entries} * BuddyAllocator::kUnit;
+  return in_use + burst < limits.in_capsule_share_bytes ? limits.receive_buffer_bytes : kPartialMax;
+}
+
+std::span<const iovec> Connection::pending(std::span<iovec> room) {
+  is_announced_ = false;
+  take_done();  // marks of commands that were answered after a termination
+  return send_queue_.gather(room);
+}
+
+void Connection::sent(size_t bytes, Instant) {
+  send_queue_.sent(bytes);
+  take_done();
+}
+
+void Connection::take_done() {
+  while (nvmf::Command* command = send_queue_.take_done()) queue_.responded(*command);
+}
+
+Instant Connection::handshake_deadline() const {
+  const bool is_connected = queue_.state() != nvmf::QueueState::kFresh && queue_.state() != nvmf::QueueState::kConnecting;
+  return is_connected ? Instant::never() : accepted_ + limit_ms(&Limits::handshake_ms);
+}
+
+Instant Connection::next_deadline() const {
+  if (wish_ != net::Wish::kStay) return termination_deadline_;
+  Instant deadline = handshake_deadline();
+  if (nvmf::Command* oldest = transfers_.front()) deadline = std::min(deadline, transfer_of(*oldest).deadline);
+  return deadline;
+}
+
+void Connection::on_time(Instant now) {
+  if (termination_deadline_ <= now) return wish_for(net::Wish::kClose);
+  if (wish_ != net::Wish::kStay) return;
+  if (handshake_deadline() <= now) return time_out("no Connect in time");
+  if (nvmf::Command* oldest = transfers_.front(); oldest != nullptr && transfer_of(*oldest).deadline <= now) {
+    time_out("data asked for by R2T did not come in time");
+  }
+}
+
+void Connection::time_out(std::string_view what) {
+  shared_.counters.timeouts.add(1);
+  reactor().log().warn("tcp: {} port {}: {}", queue_.origin().peer_host, queue_.origin().peer_port, what);
+  wish_for(net::Wish::kClose);
+}
+
+void Connection::close(nvmf::CloseReason reason) {
+  reactor().log().info("tcp: {} port {}: closed: {}", queue_.origin().peer_host, queue_.origin().peer_port, name_of(reason));
+  wish_for(net::Wish::kCloseSent);
+}
+
+void Connection::wish_for(net::Wish wish) {
+  if (wish <= wish_) return;
+  wish_ = wish;
+  outlet_->wants_send();
+}
+
+void Connection::on_closed(net::Closing) {
+  wish_ = net::Wish::kClose;
+  while (transfers_.pop_front() != nullptr) {}
+  incoming_ = stalled_ = nullptr;
+  send_queue_.clear();  // the queue frees the commands itself
+  queue_.detach();
+}
+
+}  // namespace weft::tcp

@@ -1,0 +1,149 @@
+// One NVMe/TCP connection, which is one queue: turns received bytes into commands and completed commands into bytes. Knows no socket and no
+// clock (net/protocol.h); its pump is net::Socket. Belongs to the acceptor; lives on one reactor from accept to on_finished().
+// NVMe/TCP Transport 1.0a §3.
+//   receive.cc: PDUs in            respond.cc: PDUs out            connection.cc: life, time and the end
+#pragma once
+#include <optional>
+#include <string_view>
+
+#include "base/crc32c.h"
+#include "base/intrusive_list.h"
+#include "core/metrics.h"
+#include "net/protocol.h"
+#include "nvmf/command.h"
+#include "nvmf/queue.h"
+#include "nvmf/shard.h"
+#include "transport/tcp/pdu_rules.h"
+#include "transport/tcp/send_queue.h"
+
+namespace weft::tcp {
+
+/// Written by one reactor, readable by any thread.
+struct Counters {
+  Counter accepted, finished;   // connections
+  Counter violations;           // terminations that we have sent
+  Counter peer_terminations;    // H2CTermReq received
+  Counter digest_errors;        // data digests that were wrong; header digests count as violations
+  Counter timeouts;             // handshakes and R2Ts that took too long
+};
+
+/// What the connections of one reactor share. Outlives them.
+struct Shared {
+  explicit Shared(nvmf::Shard& s) : shard(s) {}
+  nvmf::Shard& shard;
+  BlockPool blocks;
+  Counters counters;
+  RateLimit violation_log;
+};
+
+class Connection;
+
+class ConnectionOwner {
+ public:
+  /// The stream is closed and every command is home: the connection may be destroyed, but not from inside this call.
+  virtual void on_finished(Connection& connection) = 0;
+
+ protected:
+  ~ConnectionOwner() = default;
+};
+
+class Connection final : private nvmf::TransportOps {
+ public:
+  /// The longest PDU that is taken as a whole: a capsule with data.
+  static constexpr size_t kPartialMax = kPdoMax + kInCapsuleMax + kDigestSize;
+
+  /// Outlives: `shared` and `owner` outlive the connection.
+  Connection(Shared& shared, ConnectionOwner& owner, nvmf::Origin origin);
+  /// Requires: on_finished() was called, or on_closed() never and nothing was received.
+  ~Connection() = default;
+  /// Where to ask for sends; before anything else. Outlives: `outlet` outlives the stream.
+  void attach(net::Outlet& outlet) { outlet_ = &outlet; }
+
+  // --- net::Protocol and net::PausingProtocol ------------------------------------------------------------------------------------------
+  size_t received(std::span<const std::byte> bytes, Instant now);
+  std::span<std::byte> direct();
+  void direct_received(size_t bytes, Instant now);
+  size_t receive_max() const;
+  std::span<const iovec> pending(std::span<iovec> room);
+  bool has_pending() const { return send_queue_.size() > 0; }
+  void sent(size_t bytes, Instant now);
+  net::Wish wish() const { return wish_; }
+  Instant next_deadline() const;
+  void on_time(Instant now);
+  void on_closed(net::Closing closing);
+
+  nvmf::Queue& queue() { return queue_; }
+
+ private:
+  enum class Phase : uint8_t {
+    kPdu,            // at the start of a PDU
+    kPayload,        // inside the data of an H2CData
+    kPayloadDigest,  // before its data digest
+  };
+  /// A command's transfer while it is kReceiving; lies in the command's Io, which no device has yet.
+  struct Transfer {
+    Instant deadline;
+    uint32_t next_offset = 0;
+    bool is_digest_wrong = false;
+  };
+  static_assert(sizeof(Transfer) <= bdev::Io::kScratchSize);
+  static Transfer& transfer_of(nvmf::Command& command);
+
+  // receive.cc: each returns how many bytes it has used, 0 when it needs more or the connection has ended.
+  size_t receive_some(std::span<const std::byte> bytes);
+  size_t receive_pdu(std::span<const std::byte> bytes);
+  size_t receive_ic_req(std::span<const std::byte> pdu, const Layout& layout);
+  size_t receive_capsule(std::span<const std::byte> pdu, const Layout& layout);
+  size_t receive_h2c_data(std::span<const std::byte> pdu, const Layout& layout);
+  size_t receive_payload(std::span<const std::byte> bytes);
+  size_t receive_payload_digest(std::span<const std::byte> bytes);
+  bool is_data_digest_right(std::span<const std::byte> pdu, const Layout& layout);
+  void payload_landed(std::span<const std::byte> bytes);
+  void payload_complete();
+  void terminate(Violation violation, std::span<const std::byte> header);
+
+  // respond.cc
+  void start_receive(nvmf::Command& command) override;
+  void respond(nvmf::Command& command) override;
+  void append_c2h_data(const nvmf::Command& command, uint8_t flags);
+  void append_capsule_resp(const nvme::Cqe& cqe);
+  void append_ic_resp(uint8_t dgst);
+  void append_termination(Violation violation, std::span<const std::byte> header);
+  std::span<std::byte> append_header(std::span<const std::byte> header, size_t size);
+  void take_done();
+  void announce();
+
+  // connection.cc
+  void resume() override { outlet_->wants_receive(); }
+  void stop_receiving() override { takes_commands_ = false; }
+  void close(nvmf::CloseReason reason) override;
+  void on_detached() override { owner_.on_finished(*this); }
+  void wish_for(net::Wish wish);
+  void time_out(std::string_view what);
+  Instant handshake_deadline() const;
+  Duration limit_ms(uint32_t Limits::*limit) const { return milliseconds(shared_.shard.limits().*limit); }
+  Reactor& reactor() const { return shared_.shard.reactor(); }
+
+  Shared& shared_;
+  ConnectionOwner& owner_;
+  net::Outlet* outlet_ = nullptr;
+  nvmf::Queue queue_;
+  SendQueue send_queue_;
+
+  Session session_;
+  Phase phase_ = Phase::kPdu;
+  net::Wish wish_ = net::Wish::kStay;
+  bool takes_commands_ = true;
+  bool is_announced_ = false;               // the pump knows that there is something to send
+  nvmf::Command* stalled_ = nullptr;        // its capsule is at the front of what the pump keeps
+  nvmf::Command* incoming_ = nullptr;       // kPayload, kPayloadDigest: whose data comes
+  uint32_t payload_left_ = 0;               // bytes of the H2CData
+  bool has_payload_digest_ = false;
+  bool is_payload_last_ = false;
+  Crc32c payload_digest_;
+  IntrusiveList<nvmf::Command, &nvmf::Command::link> transfers_;  // kReceiving, oldest R2T first
+  Instant accepted_;
+  Instant termination_deadline_ = Instant::never();
+};
+
+}  // namespace weft::tcp

@@ -1,0 +1,56 @@
+// What a PDU from a host must look like, and which fatal error it is when it does not: the violation table of NVMe/TCP 1.0a §3.5 and §3.6,
+// as pure functions. Fields are checked from the lowest offset up, so that the first wrong one is the one reported.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+
+#include "wire/tcp/pdu.h"
+
+namespace weft::tcp {
+
+/// A fatal transport error: the connection ends with it.
+struct Violation {
+  Fes fes;
+  uint32_t fei = 0;  // kInvalidHeaderField, kUnsupportedParameter: offset in the PDU; kHeaderDigestError: the digest received
+  friend bool operator==(const Violation&, const Violation&) = default;
+};
+
+/// Data that a command capsule may carry: what admin and fabrics commands are promised, §3.3.1; I/O commands get at most as much.
+inline constexpr size_t kInCapsuleMax = 8192;
+/// PDO is one byte, so the data starts at 255 at the latest.
+inline constexpr size_t kPdoMax = 255;
+
+/// What ICReq and ICResp have settled.
+struct Session {
+  bool is_initialized = false;
+  bool has_header_digest = false;
+  bool has_data_digest = false;
+  uint32_t data_alignment = 4;  // bytes, of C2HData's data: (HPDA + 1) * 4
+  uint32_t maxh2cdata = 0;      // bytes
+};
+
+/// Where the parts of a checked PDU lie, bytes from its start.
+/// | header hlen | hdgst? 4 | pad | data data_size | ddgst? 4 |
+struct Layout {
+  size_t header_size;  // with its digest
+  size_t data_offset;  // where the data starts; header_size without data
+  size_t data_size;
+  size_t size;         // the whole PDU
+  bool has_data_digest;
+};
+
+/// Requires: the PDU is no H2CTermReq.
+std::expected<Layout, Violation> check_common_header(const CommonHeader& header, const Session& session);
+std::expected<void, Violation> check_ic_req(const IcReq& request);
+
+/// The transfer that an R2T has opened.
+struct OpenTransfer {
+  uint16_t cid;
+  uint32_t length;       // bytes requested: R2TL
+  uint32_t next_offset;  // where the next H2CData must start
+};
+/// `transfer` is null when the TTAG names none. Requires: the layout was checked.
+std::expected<void, Violation> check_h2c_data(const DataPdu& pdu, const Layout& layout, const Session& session, const OpenTransfer* transfer);
+
+}  // namespace weft::tcp

@@ -1,0 +1,185 @@
+// PDUs in. NVMe/TCP Transport 1.0a §3.6; what is wrong with a PDU is decided in pdu_rules.cc.
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "base/bytes.h"
+#include "transport/tcp/connection.h"
+#include "transport/tcp/sgl.h"
+
+namespace weft::tcp {
+
+size_t Connection::received(std::span<const std::byte> bytes, Instant) {
+  size_t used = 0;
+  while (used < bytes.size() && wish_ == net::Wish::kStay) {
+    const size_t step = receive_some(bytes.subspan(used));
+    if (step == 0) break;
+    used += step;
+  }
+  return wish_ == net::Wish::kStay ? used : bytes.size();
+}
+
+std::span<std::byte> Connection::direct() {
+  if (phase_ != Phase::kPayload) return {};
+  return incoming_->data.subspan(transfer_of(*incoming_).next_offset, payload_left_);
+}
+
+void Connection::direct_received(size_t bytes, Instant) { payload_landed(direct().first(bytes)); }
+
+Connection::Transfer& Connection::transfer_of(nvmf::Command& command) {
+  return *std::launder(reinterpret_cast<Transfer*>(command.io.scratch));
+}
+
+size_t Connection::receive_some(std::span<const std::byte> bytes) {
+  switch (phase_) {
+    case Phase::kPdu: return receive_pdu(bytes);
+    case Phase::kPayload: return receive_payload(bytes);
+    case Phase::kPayloadDigest: return receive_payload_digest(bytes);
+  }
+  return 0;
+}
+
+size_t Connection::receive_pdu(std::span<const std::byte> bytes) {
+  const auto* common = view<CommonHeader>(bytes);
+  if (common == nullptr) return 0;
+  if (PduType(common->type) == PduType::kH2cTermReq) {  // whatever it says: the peer has ended, nothing is answered
+    shared_.counters.peer_terminations.add(1);
+    wish_for(net::Wish::kClose);
+    return 0;
+  }
+  const auto layout = check_common_header(*common, session_);
+  if (!layout) {
+    terminate(layout.error(), bytes_of(*common));
+    return 0;
+  }
+  if (bytes.size() < layout->header_size) return 0;
+  const auto header = bytes.first(common->hlen);
+  if (layout->header_size > header.size()) {
+    const uint32_t digest = load_le32(bytes.data() + header.size());
+    if (digest != crc32c(header)) {
+      terminate({Fes::kHeaderDigestError, digest}, header);
+      return 0;
+    }
+  }
+  if (PduType(common->type) == PduType::kH2cData) return receive_h2c_data(bytes, *layout);
+  if (bytes.size() < layout->size) return 0;
+  const auto pdu = bytes.first(layout->size);
+  return PduType(common->type) == PduType::kIcReq ? receive_ic_req(pdu, *layout) : receive_capsule(pdu, *layout);
+}
+
+size_t Connection::receive_ic_req(std::span<const std::byte> pdu, const Layout& layout) {
+  const auto& request = *view<IcReq>(pdu);
+  if (const auto checked = check_ic_req(request); !checked) {
+    terminate(checked.error(), pdu);
+    return 0;
+  }
+  session_.is_initialized = true;
+  session_.has_header_digest = (request.dgst & kDigestHeader) != 0;
+  session_.has_data_digest = (request.dgst & kDigestData) != 0;
+  session_.data_alignment = (request.hpda + 1u) * 4;
+  // Lent memory could change between the digest and the send.
+  if (session_.has_data_digest) queue_.forbid_lending();
+  append_ic_resp(request.dgst);
+  return layout.size;
+}
+
+size_t Connection::receive_capsule(std::span<const std::byte> pdu, const Layout& layout) {
+  if (!takes_commands_) return layout.size;
+  const auto& capsule = *view<CapsuleCmd>(pdu);
+  nvmf::Command* command = stalled_ != nullptr ? std::exchange(stalled_, nullptr) : queue_.begin(capsule.sqe);
+  if (command == nullptr) {  // more outstanding than the queue holds
+    terminate({Fes::kSequenceError}, bytes_of(capsule));
+    return 0;
+  }
+  auto descriptor = describe_data(capsule.sqe.sgl, {layout.data_size, queue_.in_capsule_max(capsule.sqe)});
+  auto data = pdu.subspan(layout.data_offset, layout.data_size);
+  if (layout.has_data_digest && descriptor.error.ok() && !is_data_digest_right(pdu, layout)) {
+    descriptor.error = nvme::status::kTransientTransportError;  // the connection lives, §3.3.1.2
+    descriptor.kind = nvmf::DataDescriptor::Kind::kNone;
+  }
+  if (descriptor.kind != nvmf::DataDescriptor::Kind::kInCapsule) data = {};
+  if (queue_.submit(*command, descriptor, data) == nvmf::Submitted::kStalled) {
+    stalled_ = command;
+    return 0;
+  }
+  return layout.size;
+}
+
+bool Connection::is_data_digest_right(std::span<const std::byte> pdu, const Layout& layout) {
+  const auto data = pdu.subspan(layout.data_offset, layout.data_size);
+  if (crc32c(data) == load_le32(data.data() + data.size())) return true;
+  shared_.counters.digest_errors.add(1);
+  return false;
+}
+
+size_t Connection::receive_h2c_data(std::span<const std::byte> pdu, const Layout& layout) {
+  if (pdu.size() < layout.data_offset) return 0;
+  const auto& header = *view<DataPdu>(pdu);
+  nvmf::Command* command = queue_.find_receiving(header.ttag);
+  std::optional<OpenTransfer> open;
+  if (command != nullptr) open = OpenTransfer{command->cid(), command->transfer_length, transfer_of(*command).next_offset};
+  if (const auto checked = check_h2c_data(header, layout, session_, open ? &*open : nullptr); !checked) {
+    terminate(checked.error(), bytes_of(header));
+    return 0;
+  }
+  incoming_ = command;
+  payload_left_ = uint32_t(layout.data_size);
+  has_payload_digest_ = layout.has_data_digest;
+  is_payload_last_ = (header.ch.flags & kFlagLast) != 0;
+  payload_digest_ = {};
+  phase_ = Phase::kPayload;
+  return layout.data_offset;
+}
+
+size_t Connection::receive_payload(std::span<const std::byte> bytes) {
+  const auto target = direct().first(std::min<size_t>(bytes.size(), payload_left_));
+  std::memcpy(target.data(), bytes.data(), target.size());
+  payload_landed(target);
+  return target.size();
+}
+
+/// `bytes` is the front of what direct() gave.
+void Connection::payload_landed(std::span<const std::byte> bytes) {
+  if (has_payload_digest_) payload_digest_.update(bytes);
+  transfer_of(*incoming_).next_offset += uint32_t(bytes.size());
+  payload_left_ -= uint32_t(bytes.size());
+  if (payload_left_ > 0) return;
+  if (has_payload_digest_) {
+    phase_ = Phase::kPayloadDigest;
+  } else {
+    payload_complete();
+  }
+}
+
+size_t Connection::receive_payload_digest(std::span<const std::byte> bytes) {
+  if (bytes.size() < kDigestSize) return 0;
+  if (load_le32(bytes.data()) != payload_digest_.value()) {
+    shared_.counters.digest_errors.add(1);
+    transfer_of(*incoming_).is_digest_wrong = true;
+  }
+  payload_complete();
+  return kDigestSize;
+}
+
+void Connection::payload_complete() {
+  phase_ = Phase::kPdu;
+  nvmf::Command& command = *std::exchange(incoming_, nullptr);
+  if (!is_payload_last_) return;
+  const bool is_digest_wrong = transfer_of(command).is_digest_wrong;
+  command.link.unlink();
+  queue_.received(command, is_digest_wrong ? nvme::status::kTransientTransportError : nvme::status::kSuccess);
+}
+
+void Connection::terminate(Violation violation, std::span<const std::byte> header) {
+  shared_.counters.violations.add(1);
+  if (shared_.violation_log.allow(reactor().now())) {
+    reactor().log().warn("tcp: {} port {}: wrong PDU of type {:02x}h, FES {} FEI {:x}h; the connection ends ({} more not shown)",
+                         queue_.origin().peer_host, queue_.origin().peer_port, uint8_t(header[0]), uint16_t(violation.fes), violation.fei,
+                         shared_.violation_log.suppressed());
+  }
+  append_termination(violation, header);
+  termination_deadline_ = reactor().now() + limit_ms(&Limits::termination_ms);
+  wish_for(net::Wish::kFinish);
+}
+
+}  // namespace weft::tcp

@@ -1,0 +1,114 @@
+// What a connection has to send, in order: small header bytes, packed beside each other, and references to data between them. Takes its room
+// in blocks from the reactor's pool and owns none when it is empty. One send gathers up to as many pieces as the caller has iovecs for.
+//
+//   headers  | C2HData 24 | C2HData 24 | resp 24 resp 24 resp 24 |     one run of responses without data is one iovec
+//   pieces        data ^       data ^        done ^ done ^ done ^
+//
+// Lent data (media memory) may change until it is sent. Where a send stops inside a block of it, the rest of that block is copied, so that
+// the host never sees half of an older and half of a newer block.
+#pragma once
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace weft::nvmf {
+struct Command;
+}
+
+namespace weft::tcp {
+
+/// Blocks of one size, made when first needed and kept for reuse. One per reactor.
+class BlockPool {
+ public:
+  static constexpr size_t kBlockSize = 4096;  // bytes; the largest block of a medium fits
+  struct Block {
+    alignas(64) std::array<std::byte, kBlockSize> bytes;
+  };
+  std::unique_ptr<Block> take();
+  void give_back(std::unique_ptr<Block> block) { free_.push_back(std::move(block)); }
+
+ private:
+  std::vector<std::unique_ptr<Block>> free_;
+};
+
+/// Whether the bytes of a piece stay as they are until they are sent.
+enum class DataKind : uint8_t { kStable, kLent };
+
+class SendQueue {
+ public:
+  static constexpr size_t kAppendMax = 256;  // bytes of one append()
+
+  /// Outlives: `pool` outlives the queue.
+  explicit SendQueue(BlockPool& pool) : pool_(pool) {}
+  ~SendQueue() { clear(); }
+  SendQueue(const SendQueue&) = delete;
+  SendQueue& operator=(const SendQueue&) = delete;
+
+  /// Room for `size` contiguous bytes at the end, to be filled before the next call. Requires: 0 < size <= kAppendMax.
+  std::span<std::byte> append(size_t size);
+  /// Data to be sent after what was appended. Lent until take_done() gives a command marked later, or clear().
+  void append_data(std::span<const std::byte> data, DataKind kind);
+  /// take_done() gives `command` when everything before this has been sent.
+  void mark(nvmf::Command& command);
+
+  /// Bytes that wait.
+  size_t size() const { return size_; }
+  /// The front of the queue, as far as `room` reaches; returns the part of `room` used.
+  std::span<const iovec> gather(std::span<iovec> room) const;
+  /// `bytes` more of the front have left. Then take_done() until it gives null. Requires: bytes <= size().
+  void sent(size_t bytes);
+  /// The next command whose last byte has left, or null. Also without sent(), for a mark with nothing before it.
+  /// Elements may be added between two calls.
+  nvmf::Command* take_done();
+  /// Drops everything.
+  void clear();
+
+ private:
+  static constexpr size_t kTornUnit = 4096;  // bytes: a multiple of every medium's block size; data starts at a block
+  static constexpr size_t kPieces = 72;
+  /// What follows the header bytes up to `header_end`.
+  struct Piece {
+    const std::byte* data;  // null: none
+    nvmf::Command* done;    // null: none
+    uint32_t length;
+    uint16_t header_end;
+    DataKind kind;
+  };
+  struct Chunk {
+    std::unique_ptr<BlockPool::Block> next;
+    uint16_t header_size = 0;
+    uint16_t piece_count = 0;
+    std::array<Piece, kPieces> pieces;
+    std::array<std::byte, BlockPool::kBlockSize - 16 - kPieces * sizeof(Piece)> headers;
+  };
+  static_assert(sizeof(Chunk) == BlockPool::kBlockSize);
+
+  static Chunk* chunk_of(const std::unique_ptr<BlockPool::Block>& block);
+  Chunk& add_chunk();
+  void drop_head();
+  Piece& add_piece();
+  /// Moves the cursor over at most `limit` bytes; returns over how many.
+  size_t consume_headers(uint16_t end);
+  void protect_cut(const Piece& piece);
+
+  BlockPool& pool_;
+  std::unique_ptr<BlockPool::Block> head_;  // owns the chain
+  Chunk* tail_ = nullptr;
+  size_t size_ = 0;
+  size_t budget_ = 0;  // bytes sent that the cursor has not moved over yet
+  // The cursor: what of the head chunk has left.
+  uint16_t piece_ = 0;
+  uint16_t header_at_ = 0;
+  uint32_t data_at_ = 0;
+  // A copy of bytes [torn_from_, torn_until_) of the cursor's piece.
+  std::unique_ptr<BlockPool::Block> torn_;
+  uint32_t torn_from_ = 0;
+  uint32_t torn_until_ = 0;
+};
+
+}  // namespace weft::tcp

@@ -1,0 +1,156 @@
+#include "transport/tcp/send_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+
+#include "base/prng.h"
+
+namespace weft::tcp {
+namespace {
+
+/// The queue only hands commands back: addresses that are never looked at stand in for them.
+nvmf::Command& command(size_t number) {
+  static char storage[4096];
+  return reinterpret_cast<nvmf::Command&>(storage[number]);
+}
+
+void append(SendQueue& queue, std::string_view text) { std::memcpy(queue.append(text.size()).data(), text.data(), text.size()); }
+
+std::span<const std::byte> bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+/// Takes at most `limit` bytes of the front, as a socket would.
+std::string take(SendQueue& queue, size_t limit, size_t iovec_count = 64) {
+  std::vector<iovec> room(iovec_count);
+  std::string taken;
+  for (const iovec& piece : queue.gather(room)) {
+    const size_t count = std::min(piece.iov_len, limit - taken.size());
+    taken.append(static_cast<const char*>(piece.iov_base), count);
+  }
+  queue.sent(taken.size());
+  return taken;
+}
+
+TEST(SendQueue, ResponsesWithoutDataBetweenThemAreOnePiece) {
+  BlockPool pool;
+  SendQueue queue(pool);
+  append(queue, "one");
+  queue.mark(command(1));
+  append(queue, "two");
+  queue.mark(command(2));
+  std::vector<iovec> room(8);
+  EXPECT_EQ(queue.gather(room).size(), 1u);
+  EXPECT_EQ(take(queue, 100), "onetwo");
+  EXPECT_EQ(queue.take_done(), &command(1));
+  EXPECT_EQ(queue.take_done(), &command(2));
+  EXPECT_EQ(queue.take_done(), nullptr);
+  EXPECT_EQ(queue.size(), 0u);
+}
+
+TEST(SendQueue, ACommandIsDoneOnlyWhenItsLastByteHasLeft) {
+  BlockPool pool;
+  SendQueue queue(pool);
+  const std::string data = "0123456789";
+  append(queue, "head");
+  queue.append_data(bytes(data), DataKind::kStable);
+  append(queue, "digest");
+  queue.mark(command(1));
+  EXPECT_EQ(take(queue, 14), "head0123456789");
+  EXPECT_EQ(queue.take_done(), nullptr);
+  EXPECT_EQ(take(queue, 5), "diges");
+  EXPECT_EQ(queue.take_done(), nullptr);
+  EXPECT_EQ(take(queue, 5), "t");
+  EXPECT_EQ(queue.take_done(), &command(1));
+}
+
+TEST(SendQueue, AMarkWithNothingBeforeItIsDoneAtOnce) {
+  BlockPool pool;
+  SendQueue queue(pool);
+  queue.mark(command(1));
+  EXPECT_EQ(queue.size(), 0u);
+  EXPECT_EQ(queue.take_done(), &command(1));
+  EXPECT_EQ(queue.take_done(), nullptr);
+}
+
+TEST(SendQueue, ABlockThatASendCutsIsSentAsItWas) {
+  BlockPool pool;
+  SendQueue queue(pool);
+  std::string media(3 * 4096, 'a');
+  queue.append_data(bytes(media), DataKind::kLent);
+  queue.mark(command(1));
+  EXPECT_EQ(take(queue, 4096 + 100), std::string(4096 + 100, 'a'));
+  EXPECT_EQ(queue.take_done(), nullptr);
+  media.assign(3 * 4096, 'b');  // a newer write
+  EXPECT_EQ(take(queue, 96), std::string(96, 'a'));
+  EXPECT_EQ(queue.take_done(), nullptr);
+  EXPECT_EQ(take(queue, 100000), std::string(3900, 'a') + std::string(4096, 'b'));
+  EXPECT_EQ(queue.take_done(), &command(1));
+}
+
+TEST(SendQueue, StableDataIsNotCopiedAtACut) {
+  BlockPool pool;
+  SendQueue queue(pool);
+  std::string data(4096, 'a');
+  queue.append_data(bytes(data), DataKind::kStable);
+  queue.mark(command(1));
+  take(queue, 100);
+  EXPECT_EQ(queue.take_done(), nullptr);
+  std::vector<iovec> room(8);
+  ASSERT_EQ(queue.gather(room).size(), 1u);
+  EXPECT_EQ(room[0].iov_base, data.data() + 100);
+}
+
+TEST(SendQueue, ElementsMayBeAddedBetweenTwoDoneCommands) {
+  BlockPool pool;
+  SendQueue queue(pool);
+  append(queue, "a");
+  queue.mark(command(1));
+  EXPECT_EQ(take(queue, 1), "a");
+  EXPECT_EQ(queue.take_done(), &command(1));
+  append(queue, "b");
+  queue.mark(command(2));
+  EXPECT_EQ(queue.take_done(), nullptr);
+  EXPECT_EQ(take(queue, 1), "b");
+  EXPECT_EQ(queue.take_done(), &command(2));
+}
+
+TEST(SendQueue, AnySplitGivesTheSameBytesAndTheSameOrder) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE(seed);
+    Prng prng{seed};
+    BlockPool pool;
+    SendQueue queue(pool);
+    std::string data(20000, 0);
+    for (size_t i = 0; i < data.size(); ++i) data[i] = char('a' + i % 26);
+    std::string expected, got;
+    size_t marked = 0, done = 0;
+    const auto drain = [&] {
+      while (nvmf::Command* next = queue.take_done()) EXPECT_EQ(next, &command(done++));
+    };
+    while (marked < 600) {
+      const std::string head(1 + prng.below(160), char('0' + marked % 10));
+      append(queue, head);
+      expected += head;
+      if (prng.below(2) == 0) {
+        const size_t length = 1 + prng.below(9000);
+        queue.append_data(bytes(data).first(length), prng.below(2) == 0 ? DataKind::kLent : DataKind::kStable);
+        expected += data.substr(0, length);
+      }
+      queue.mark(command(marked++));
+      if (prng.below(3) == 0) {
+        got += take(queue, 1 + prng.below(12000), 1 + prng.below(5));
+        drain();
+      }
+    }
+    while (queue.size() > 0) {
+      got += take(queue, 1 + prng.below(12000), 1 + prng.below(5));
+      drain();
+    }
+    EXPECT_TRUE(got == expected);
+    EXPECT_EQ(done, marked);
+  }
+}
+
+}  // namespace
+}  // namespace weft::tcp
