@@ -1,0 +1,259 @@
+#include "app/target_process.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstring>
+#include <latch>
+
+#include "app/device_request.h"
+#include "control/identity.h"
+#include "platform/linux/machine.h"
+#include "platform/linux/open_device.h"
+#include "platform/linux/process.h"
+
+namespace weft::app {
+namespace {
+
+constexpr size_t kDefaultReactorsMax = 4;       // with no cores configured
+constexpr uint64_t kDescriptorsBeside = 256;    // files, rings, event loops, standard streams
+constexpr auto kStopSlack = std::chrono::seconds(2);
+
+std::vector<uint32_t> cores_of(const control::Config& config) {
+  if (!config.target.cores.empty()) return config.target.cores;
+  auto cores = platform::allowed_cores();
+  if (cores.size() > kDefaultReactorsMax) cores.resize(kDefaultReactorsMax);
+  return cores;
+}
+
+bool is_wildcard(const net::Address& address) { return address.host == "0.0.0.0" || address.host == "::"; }
+bool is_loopback(const net::Address& address) { return address.host == "::1" || address.host.starts_with("127."); }
+
+nvmf::NamespaceIdentity to_target(const control::NamespaceIdentity& from) {
+  nvmf::NamespaceIdentity identity;
+  const auto copy = [](auto& target, const auto& source) { std::memcpy(target.data(), source.data(), sizeof target); };
+  copy(identity.uuid, from.uuid.bytes);
+  copy(identity.nguid, from.nguid);
+  copy(identity.eui64, from.eui64);
+  return identity;
+}
+
+}  // namespace
+
+TargetProcess::Room::Room(std::unique_ptr<platform::EventLoop> event_loop, const Reactor::Options& options, LogSink& sink,
+                          const Limits& limits)
+    : loop(std::move(event_loop)),
+      reactor(options, *loop, sink),
+      net(*loop, reactor),
+      sockets(reactor, {.receive_bytes = limits.receive_buffer_bytes,
+                        .send_iovecs = limits.send_iovecs,
+                        .partial_bytes = tcp::Connection::kPartialMax,
+                        .stalled_send = milliseconds(limits.stalled_send_ms)}) {
+  reactor.add(*loop);
+  reactor.add(sockets);
+}
+
+TargetProcess::Room::~Room() {
+  reactor.remove(sockets);
+  reactor.remove(*loop);
+}
+
+TargetProcess::TargetProcess(control::Config config, std::unique_ptr<platform::LogHub> logs)
+    : config_(std::move(config)), logs_(std::move(logs)), sink_(logs_->add("weft")), log_(sink_) {}
+
+Result<std::unique_ptr<TargetProcess>> TargetProcess::start(control::Config config, Options options) {
+  auto logs = platform::LogHub::create(options.log ? std::move(options.log) : platform::make_stderr_output());
+  if (!logs) return std::unexpected(logs.error());
+  std::unique_ptr<TargetProcess> process{new TargetProcess(std::move(config), std::move(*logs))};
+  for (auto step : {&TargetProcess::make_rooms, &TargetProcess::run_reactors, &TargetProcess::add_namespaces, &TargetProcess::listen}) {
+    if (step == &TargetProcess::run_reactors) {
+      if (auto made = process->make_target(options); !made) return std::unexpected(made.error());
+    }
+    if (auto done = (process.get()->*step)(); !done) {
+      process->drain_log();
+      return std::unexpected(done.error());
+    }
+  }
+  process->drain_log();
+  return process;
+}
+
+Result<void> TargetProcess::make_rooms() {
+  uint32_t index = 0;
+  for (const uint32_t core : cores_of(config_)) {
+    auto loop = platform::EventLoop::create();
+    if (!loop) return std::unexpected(loop.error());
+    const auto poll = config_.target.poll == control::PollMode::kAlways ? PollMode::kAlways : PollMode::kAdaptive;
+    rooms_.push_back(std::make_unique<Room>(std::move(*loop), Reactor::Options{.index = index, .poll = poll},
+                                            logs_->add(fmt::format("core {}", core)), config_.target.limits));
+    ++index;
+  }
+  return {};
+}
+
+Result<void> TargetProcess::make_target(const Options& options) {
+  auto id = platform::machine_id(options.state_directory);
+  if (!id) return std::unexpected(id.error());
+  machine_id_ = std::move(*id);
+  config_ = control::with_default_names(control::with_nsids(std::move(config_)), machine_id_);
+
+  const uint64_t wanted = config_.target.limits.connections + kDescriptorsBeside;
+  const uint64_t granted = platform::raise_descriptor_limit(wanted);
+  if (granted < wanted) {
+    const auto fits = uint32_t(granted > kDescriptorsBeside ? granted - kDescriptorsBeside : 1);
+    log_.warn("at most {} connections instead of {}: only {} descriptors are allowed; raise LimitNOFILE= of the service or ulimit -Hn", fits,
+              config_.target.limits.connections, granted);
+    config_.target.limits.connections = fits;
+  }
+
+  std::vector<nvmf::Target::ShardResources> resources;
+  std::vector<platform::EventLoop*> loops;
+  for (const auto& room : rooms_) {
+    resources.push_back({room->reactor, memory_});
+    loops.push_back(room->loop.get());
+  }
+  media_ = std::make_unique<platform::MediaEngine>(options.media, loops, log_);
+  auto target = nvmf::Target::create(config_.target.limits, resources);
+  if (!target) return std::unexpected(target.error());
+  target_ = std::move(*target);
+  for (const control::SubsystemConfig& subsystem : config_.subsystems) {
+    // Loopback listeners accept any host unless hosts are listed; validate() has refused what leaves this unclear elsewhere.
+    auto added = target_->add_subsystem({.nqn = subsystem.nqn,
+                                         .serial = subsystem.serial,
+                                         .model = subsystem.model.empty() ? "Weft" : subsystem.model,
+                                         .access = {.allow_any_host = accepts_any_host(subsystem), .hosts = subsystem.allow_hosts},
+                                         .has_subsystem_reset = subsystem.subsystem_reset});
+    if (!added) return std::unexpected(added.error());
+  }
+  std::vector<platform::TcpTransport::Room> transport_rooms;
+  for (size_t i = 0; i < rooms_.size(); ++i) transport_rooms.push_back({rooms_[i]->net, rooms_[i]->sockets, *target_->shards()[i]});
+  transport_ = std::make_unique<platform::TcpTransport>(config_.target.limits, transport_rooms);
+  return {};
+}
+
+Result<void> TargetProcess::run_reactors() {
+  const auto cores = cores_of(config_);
+  std::vector<Result<void>> settled(rooms_.size());
+  std::latch are_settled(std::ptrdiff_t(rooms_.size()));
+  for (size_t i = 0; i < rooms_.size(); ++i) {
+    rooms_[i]->thread = std::jthread([this, i, core = cores[i], &settled, &are_settled, &reactor = rooms_[i]->reactor] {
+      settled[i] = platform::settle_thread(fmt::format("weft-{}", i), core);
+      are_settled.count_down();
+      reactor.run();
+    });
+  }
+  are_settled.wait();
+  is_running_ = true;
+  for (const auto& result : settled) {
+    if (!result) return result;
+  }
+  return {};
+}
+
+template <typename T, typename F>
+T TargetProcess::on_home(F f) {
+  // The promise travels with the work: it must not die here while the other thread is still inside set_value().
+  auto answer = std::make_unique<std::promise<T>>();
+  auto future = answer->get_future();
+  target_->home().post([f = std::move(f), answer = std::move(answer)]() mutable { f(std::move(answer)); });
+  return future.get();
+}
+
+Result<void> TargetProcess::add_namespaces() {
+  uint64_t seed = 0;
+  platform::random_bytes(std::as_writable_bytes(std::span{&seed, 1}));
+  Prng random{seed};
+  for (size_t i = 0; i < config_.subsystems.size(); ++i) {
+    nvmf::Subsystem& subsystem = *target_->subsystems()[i + 1];  // the first is the discovery subsystem
+    for (const control::NamespaceConfig& ns : config_.subsystems[i].namespaces) {
+      auto device = platform::open_device(device_request(ns.device), *media_, memory_, log_);
+      if (!device) return std::unexpected(device.error());
+      const std::string& medium_id = (*device)->info().medium_id;
+      const auto identity = ns.device.uuid       ? control::identity_of(*ns.device.uuid)
+                            : medium_id.empty() ? control::random_identity(random)
+                                                : control::derive_identity({machine_id_, config_.subsystems[i].nqn, medium_id});
+      const auto added = on_home<Result<void>>([&](Answer<Result<void>> answer) {
+        target_->add_namespace(subsystem, ns.nsid, to_target(identity), std::move(*device),
+                               [answer = std::move(answer)](Result<void> result) { answer->set_value(std::move(result)); });
+      });
+      if (!added) return added;
+    }
+  }
+  return {};
+}
+
+Result<void> TargetProcess::listen() {
+  return on_home<Result<void>>([this](Answer<Result<void>> answer) {
+    std::vector<nvmf::ListenerRecord> records;
+    for (const control::ListenerConfig& listener : config_.listeners) {
+      auto bound = transport_->listen(listener.address);
+      if (!bound) return answer->set_value(std::unexpected(bound.error()));
+      listening_.push_back(*bound);
+      records.push_back({.type = nvmf::TransportType::kTcp,
+                         .host = bound->host,
+                         .port = bound->port,
+                         .is_ipv6 = bound->is_ipv6,
+                         .is_wildcard = is_wildcard(*bound),
+                         .is_loopback = is_loopback(*bound)});
+    }
+    target_->set_listeners(std::move(records));  // before the first connection is handed to any reactor
+    answer->set_value({});
+  });
+}
+
+TargetProcess::Traffic TargetProcess::traffic() {
+  return on_home<Traffic>([this](Answer<Traffic> answer) {
+    Traffic sum;
+    for (const auto& subsystem : target_->subsystems()) {
+      for (const auto& [nsid, ns] : subsystem->namespaces()) {
+        for (const nvmf::NamespaceCounters& counters : ns->all_counters()) {
+          sum.reads += counters.reads.value();
+          sum.writes += counters.writes.value();
+          sum.read_bytes += counters.read_bytes.value();
+          sum.written_bytes += counters.written_bytes.value();
+          sum.media_errors += counters.media_errors.value();
+        }
+      }
+    }
+    answer->set_value(sum);
+  });
+}
+
+bool TargetProcess::stop() {
+  if (!is_running_) return is_clean_;
+  is_running_ = false;
+  is_clean_ = target_ == nullptr || stop_target();
+  for (const auto& room : rooms_) room->reactor.stop();
+  for (const auto& room : rooms_) {
+    if (room->thread.joinable()) room->thread.join();
+  }
+  drain_log();
+  return is_clean_;
+}
+
+bool TargetProcess::stop_target() {
+  auto closed = std::make_unique<std::promise<void>>(), stopped = std::make_unique<std::promise<void>>();
+  auto is_closed = closed->get_future(), is_stopped = stopped->get_future();
+  target_->home().post([this, closed = std::move(closed), stopped = std::move(stopped)]() mutable {
+    transport_->stop([closed = std::move(closed)] { closed->set_value(); });
+    target_->stop([stopped = std::move(stopped)] { stopped->set_value(); });
+  });
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(config_.target.limits.shutdown_ms) + kStopSlack;
+  return is_stopped.wait_until(deadline) == std::future_status::ready && is_closed.wait_until(deadline) == std::future_status::ready;
+}
+
+TargetProcess::~TargetProcess() {
+  const bool is_clean = stop();
+  WEFT_ASSERT(is_clean);  // else the owner ends the process instead: see stop()
+  // What was posted last is delivered here, on this thread, while everything that it names is still there.
+  bool is_idle = false;
+  while (!is_idle) {
+    is_idle = true;
+    for (const auto& room : rooms_) is_idle &= room->reactor.run_once() == Reactor::Turn::kIdle;
+  }
+  transport_.reset();
+  target_.reset();
+  media_.reset();
+}
+
+}  // namespace weft::app
