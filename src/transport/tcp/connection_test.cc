@@ -84,8 +84,12 @@ class DataMovement : public ::testing::TestWithParam<Variant> {
       EXPECT_EQ(load_le32(response.data() + sizeof(DataPdu)), crc32c(whole.first(sizeof(DataPdu))));
     }
     const auto data = whole.subspan(header->ch.pdo, header->datal);
-    if (options_.has_data_digest) EXPECT_EQ(load_le32(data.data() + data.size()), crc32c(data));
-    if (!is_elided) EXPECT_TRUE(status_of(session.io.take_pdu()).ok());
+    if (options_.has_data_digest) {
+      EXPECT_EQ(load_le32(data.data() + data.size()), crc32c(data));
+    }
+    if (!is_elided) {
+      EXPECT_TRUE(status_of(session.io.take_pdu()).ok());
+    }
     EXPECT_TRUE(session.io.out.empty());
     return {data.begin(), data.end()};
   }
