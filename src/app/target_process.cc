@@ -136,7 +136,7 @@ Result<void> TargetProcess::run_reactors() {
   std::vector<Result<void>> settled(rooms_.size());
   std::latch are_settled(std::ptrdiff_t(rooms_.size()));
   for (size_t i = 0; i < rooms_.size(); ++i) {
-    rooms_[i]->thread = std::jthread([this, i, core = cores[i], &settled, &are_settled, &reactor = rooms_[i]->reactor] {
+    rooms_[i]->thread = std::jthread([i, core = cores[i], &settled, &are_settled, &reactor = rooms_[i]->reactor] {
       settled[i] = platform::settle_thread(fmt::format("weft-{}", i), core);
       are_settled.count_down();
       reactor.run();
