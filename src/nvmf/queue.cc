@@ -345,7 +345,10 @@ void Queue::complete(Command& command, nvme::Status why, uint64_t result) {
   if (command.response_data.empty()) release_buffers(command);
   command.status = why;
   command.result = result;
-  if (state_ == QueueState::kDetached) return free(command);
+  if (state_ == QueueState::kDetached) {  // nobody is left to send the data of a read to
+    release_buffers(command);
+    return free(command);
+  }
   if (!why.ok()) log_error(command);
   last_activity_ = shard_.reactor().now();
   enter(command, CommandState::kResponding);

@@ -297,6 +297,20 @@ TEST_P(Loop, AConnectionThatGoesWhileADeviceHangsComesHomeInBoundedTime) {
   EXPECT_EQ(target.shard(GetParam() - 1).buffers().bytes_in_use(Share::kInCapsule), 0u);
 }
 
+TEST_P(Loop, AReadThatEndsAfterItsConnectionGivesItsBufferBack) {
+  std::vector<std::byte> data(512);
+  std::optional<nvme::Cqe> answer;
+  io->start({.sqe = io_sqe(IoOpcode::kRead, 1, 1, 2), .to_host = data}, answer);
+  io->connection().disconnect();
+  target.pass(milliseconds(10));
+  BufferPool& buffers = target.shard(GetParam() - 1).buffers();
+  EXPECT_GT(buffers.bytes_in_use(Share::kRead), 0u);
+  slow->finish_all();
+  target.until([&] { return io->connection().is_detached(); });
+  EXPECT_FALSE(answer);
+  EXPECT_EQ(buffers.bytes_in_use(Share::kRead), 0u);
+}
+
 TEST_P(Loop, LosingTheAdminQueueEndsTheAssociation) {
   admin.connection().disconnect();
   target.until([&] { return io->connection().is_detached() && admin.connection().is_detached(); });
