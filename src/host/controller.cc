@@ -51,6 +51,10 @@ Error Controller::error(Errc code, std::string_view what) const {
   return {code, fmt::format("{}:{}: {}", options_.endpoint.host, options_.endpoint.port, what)};
 }
 
+void Controller::on_io_queue_closed(const Error& reason) {
+  if (!is_shutting_down_) on_queue_closed(reason);
+}
+
 void Controller::on_queue_closed(const Error& reason) {
   if (failure_) return;
   failure_ = reason;
@@ -195,7 +199,7 @@ Task<Result<void>> Controller::open_io_queues() {
                            .in_capsule_bytes = uint32_t((capsule_units - kCapsuleSqeUnits) * nvme::kCapsuleUnit),
                            .digests = options_.digests};
   for (uint16_t qid = 1; qid <= count; ++qid) {
-    io_queues_.push_back(std::make_unique<ManagedQueue>(reactor_, [this](const Error& reason) { on_queue_closed(reason); }));
+    io_queues_.push_back(std::make_unique<ManagedQueue>(reactor_, [this](const Error& reason) { on_io_queue_closed(reason); }));
     ManagedQueue& added = *io_queues_.back();
     if (auto done = co_await open(added, queue); !done) co_return done;
     if (auto done = co_await connect_queue(added, qid, queue_entries_); !done) co_return done;
@@ -205,6 +209,8 @@ Task<Result<void>> Controller::open_io_queues() {
 
 Task<Result<void>> Controller::shutdown() {
   if (failure_) co_return std::unexpected(error(failure_->code, failure_->what()));
+  is_shutting_down_ = true;
+  for (auto& queue : io_queues_) queue->close(Error{Errc::kClosed, "closed by this host"});  // first, as a Linux host does
   Result<void> result = co_await set_property(nvme::property::kCc, kCcEnable | kCcEn | kCcShnNormal);
   const Instant deadline = reactor_.now() + options_.timeout;
   while (result) {

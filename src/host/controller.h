@@ -58,7 +58,7 @@ class Controller {
 
   /// From the transport connection to the last I/O queue. On failure the error says what was tried on what; the controller is then of no further use.
   Task<Result<void>> connect();
-  /// Normal shutdown (CC.SHN), waits for it in bounded time, then closes every queue.
+  /// Closes the I/O queues, asks for a normal shutdown (CC.SHN), waits for it in bounded time, closes the admin queue.
   Task<Result<void>> shutdown();
 
   /// Requires for all of these: connect() has succeeded. The buffer is the caller's, and has 4096 bytes for Identify.
@@ -102,6 +102,7 @@ class Controller {
   /// An error with endpoint and subsystem in front.
   Error error(Errc code, std::string_view what) const;
   void on_queue_closed(const Error& reason);
+  void on_io_queue_closed(const Error& reason);
   void close_all(const Error& reason);
   bool is_discovery() const;
 
@@ -113,6 +114,7 @@ class Controller {
   std::unique_ptr<KeepAlive> keep_alive_;
   std::unique_ptr<nvme::IdentifyController> identity_;
   std::optional<Error> failure_;
+  bool is_shutting_down_ = false;
   uint64_t cap_ = 0;
   uint32_t version_ = 0;
   uint16_t cntlid_ = 0;

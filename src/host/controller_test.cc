@@ -167,6 +167,18 @@ TEST_F(ControllerTest, ShutsDownThroughCcShn) {
   EXPECT_FALSE(controller.io_queue(0).has_room());
 }
 
+TEST_F(ControllerTest, ATargetMayCloseItsIoQueuesAtShutdown) {
+  Controller controller{reactor, target, options(2)};
+  ASSERT_TRUE(connect(controller));
+  target.hook = [&](uint16_t qid, Command& command, nvme::Cqe&) {
+    if (qid == 0 && command.sqe.opcode == nvme::kFabricsOpcode) target.cut(1, "the target closed the connection");
+    return Hook::kPass;
+  };
+  const auto result = FakeTarget::run(reactor, clock, controller.shutdown());
+  ASSERT_TRUE(result);
+  EXPECT_TRUE(*result) << result->error().what();
+}
+
 TEST_F(ControllerTest, DecodesWhyConnectWasRefused) {
   struct Row {
     nvme::Status status;
