@@ -49,7 +49,7 @@ std::byte* map_aligned(size_t size, size_t alignment) {
 Result<Region> MmapMemory::map(size_t size, std::string_view what) {
   WEFT_ASSERT(size > 0);
   const bool is_large = size >= kHugePage;
-  if (huge_pages_ == HugePages::kReserved && is_large) {
+  if (huge_pages_ != HugePages::kTransparent && is_large) {
     if (const auto bytes = try_map_reserved(size); !bytes.empty()) return Region{*this, bytes};
   }
   const size_t rounded = align_up(size, kPage);
@@ -58,7 +58,7 @@ Result<Region> MmapMemory::map(size_t size, std::string_view what) {
     return fail(Errc::kLimit, fmt::format("cannot map {} for {}: {}", format_size(size), what, limit_text()));
   }
   // Refused where the kernel was built without them; then the pages are small, which works as well.
-  const bool is_huge = is_large && ::madvise(start, rounded, MADV_HUGEPAGE) == 0 &&
+  const bool is_huge = is_large && huge_pages_ != HugePages::kReservedOnly && ::madvise(start, rounded, MADV_HUGEPAGE) == 0 &&
                        !read_word("/sys/kernel/mm/transparent_hugepage/enabled").ends_with("[never]");
   count(is_huge ? Pages::kTransparent : Pages::kSmall, rounded);
   return Region{*this, {start, rounded}};

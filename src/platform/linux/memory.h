@@ -11,6 +11,7 @@ namespace weft::platform {
 enum class HugePages : uint8_t {
   kTransparent,  // asks for them; the kernel gives them where it can
   kReserved,     // from the administrator's pool (vm.nr_hugepages) while it lasts, else as above
+  kReservedOnly,  // from that pool while it lasts, else 4 KiB pages: no first touch waits for 2 MiB to be cleared
 };
 
 /// Any thread.
