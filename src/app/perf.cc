@@ -106,8 +106,9 @@ void add_perf_options(CLI::App& command, PerfOptions& options) {
       "  weft perf -a 127.0.0.1 -n NQN --rw randread --time 10\n"
       "  weft perf -a 127.0.0.1 -n NQN --rw randrw --verify --digest header,data -o json\n"
       "  weft perf -a 127.0.0.1 -n NQN --rw write --block-size 128KiB --queue-depth 8 --connections 1\n"
-      "Writing destroys what the namespace holds. --verify checks the blocks that this run has written and, of others, those that\n"
-      "carry an earlier run's stamp; it uses at most 8 Mi I/O-sized chunks from the start of the range.\n"
+      "Writing destroys what the namespace holds. --verify checks every block that is read: those that this run has written, and of\n"
+      "others those that carry an earlier run's stamp. At the end it reads back, unmeasured, all that was written. It uses at most\n"
+      "8 Mi I/O-sized chunks from the start of the range.\n"
       "Exit code: 0; 1 when any I/O failed or any block was wrong; 2 for wrong options.");
 }
 

@@ -75,6 +75,10 @@ class Workload::Lane {
  private:
   bool is_verified() const { return ledger_.size() > 0; }
   void go_on(Slot& slot);
+  void rest();
+  void read_back(Slot& slot);
+  void submit(Slot& slot, nvme::IoOpcode opcode);
+  void measure(const Slot& slot);
   bool draw_read();
   uint64_t draw_chunk();
   uint64_t lba_of(uint64_t chunk) const { return first_lba_ + chunk * blocks_per_chunk(); }
@@ -89,6 +93,9 @@ class Workload::Lane {
   uint64_t chunks_;
   uint64_t cursor_ = 0;
   uint64_t sequence_ = 0;
+  size_t resting_ = 0;            // slots that have ended the measured part
+  bool is_reading_back_ = false;
+  uint64_t read_back_next_ = 0;   // chunk
   Prng prng_;
   ChunkLedger ledger_;
   std::vector<std::unique_ptr<Slot>> slots_;
@@ -117,47 +124,67 @@ uint64_t Workload::Lane::draw_chunk() {
 }
 
 void Workload::Lane::go_on(Slot& slot) {
-  if (!queue_.has_room() || !workload_.may_submit()) return workload_.slot_idle();
+  if (is_reading_back_) return read_back(slot);
+  if (!queue_.has_room() || !workload_.may_submit()) return rest();
   const bool is_read = draw_read();
   slot.chunk_ = draw_chunk();
+  if (!is_read && is_verified()) stamp(slot);
+  submit(slot, is_read ? nvme::IoOpcode::kRead : nvme::IoOpcode::kWrite);
+}
+
+/// Every slot comes here once. The last one starts the reading back: before, a write may still be on its way.
+void Workload::Lane::rest() {
+  if (++resting_ < slots_.size()) return;
+  is_reading_back_ = true;
+  for (auto& each : slots_) read_back(*each);
+}
+
+void Workload::Lane::read_back(Slot& slot) {
+  if (!is_verified()) return workload_.slot_ended();
+  while (read_back_next_ < chunks_ && ledger_.sequence(read_back_next_) == 0) ++read_back_next_;
+  if (read_back_next_ == chunks_ || !queue_.has_room() || workload_.is_stopping_) return workload_.slot_ended();
+  slot.chunk_ = ledger_.acquire(read_back_next_++);
+  submit(slot, nvme::IoOpcode::kRead);
+}
+
+void Workload::Lane::submit(Slot& slot, nvme::IoOpcode opcode) {
+  const bool is_read = opcode == nvme::IoOpcode::kRead;
   const uint64_t lba = lba_of(slot.chunk_);
   slot.sqe = {};
-  slot.sqe.opcode = uint8_t(is_read ? nvme::IoOpcode::kRead : nvme::IoOpcode::kWrite);
+  slot.sqe.opcode = uint8_t(opcode);
   slot.sqe.nsid = workload_.extent_.nsid;
   slot.sqe.cdw10 = uint32_t(lba);
   slot.sqe.cdw11 = uint32_t(lba >> 32);
   slot.sqe.cdw12 = blocks_per_chunk() - 1;
   slot.in = is_read ? std::span<std::byte>{slot.buffer_} : std::span<std::byte>{};
   slot.out = is_read ? std::span<const std::byte>{} : std::span<const std::byte>{slot.buffer_};
-  if (!is_read && is_verified()) stamp(slot);
   slot.is_outstanding_ = true;
   slot.submitted_ = workload_.reactor_.clock().now();
   queue_.submit(slot);
 }
 
 void Workload::Lane::completed(Slot& slot, const nvme::Cqe& cqe) {
-  const Duration latency = workload_.reactor_.clock().now() - slot.submitted_;
   slot.is_outstanding_ = false;
-  const bool is_ok = cqe.decoded_status().ok();
-  if (is_ok) {
-    Tally& tally = slot.is_read() ? reads_ : writes_;
-    ++tally.ios;
-    tally.bytes += slot.buffer_.size();
-    tally.latency_ns.add(uint64_t(latency.ns));
+  if (cqe.decoded_status().ok()) {
+    if (!is_reading_back_) measure(slot);
     if (slot.is_read() && is_verified()) check(slot);
   } else {
     ++workload_.io_errors_;
     workload_.note_error(fmt::format("{} of {} at LBA {}: {}", slot.is_read() ? "Read" : "Write", format_size(slot.buffer_.size()), lba_of(slot.chunk_),
                                      nvme::to_text(cqe.decoded_status())));
   }
-  if (is_verified()) {
-    if (slot.is_read()) {
-      ledger_.release(slot.chunk_);
-    } else {
-      ledger_.release_written(slot.chunk_, is_ok ? slot.sequence_ : 0);
-    }
-  }
+  if (is_verified() && slot.is_read()) ledger_.release(slot.chunk_);
+  if (is_verified() && !slot.is_read()) ledger_.release_written(slot.chunk_, cqe.decoded_status().ok() ? slot.sequence_ : 0);
   go_on(slot);
+}
+
+void Workload::Lane::measure(const Slot& slot) {
+  const Instant now = workload_.reactor_.clock().now();
+  workload_.last_measured_ = now;
+  Tally& tally = slot.is_read() ? reads_ : writes_;
+  ++tally.ios;
+  tally.bytes += slot.buffer_.size();
+  tally.latency_ns.add(uint64_t((now - slot.submitted_).ns));
 }
 
 void Workload::Lane::stamp(Slot& slot) {
@@ -248,7 +275,7 @@ Workload::Workload(Reactor& reactor, Controller& controller, const Extent& exten
 Workload::~Workload() { reactor_.disarm(watchdog_); }
 
 Task<WorkloadReport> Workload::run() {
-  started_ = reactor_.clock().now();
+  started_ = last_measured_ = reactor_.clock().now();
   if (options_.time > Duration{}) deadline_ = started_ + options_.time;
   reactor_.arm(watchdog_, options_.io_timeout / 4);
   ++outstanding_;  // ours, so that the last slot to go idle is not one of the first
@@ -258,7 +285,7 @@ Task<WorkloadReport> Workload::run() {
   co_await finished;
   reactor_.disarm(watchdog_);
   WorkloadReport report;
-  report.elapsed = reactor_.clock().now() - started_;
+  report.elapsed = last_measured_ - started_;
   for (auto& lane : lanes_) {
     report.reads.merge(lane->reads_);
     report.writes.merge(lane->writes_);
@@ -278,7 +305,7 @@ bool Workload::may_submit() {
   return true;
 }
 
-void Workload::slot_idle() {
+void Workload::slot_ended() {
   WEFT_ASSERT(outstanding_ > 0);
   if (--outstanding_ == 0) reactor_.post(static_cast<Message&>(*finished_));
 }

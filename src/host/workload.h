@@ -1,5 +1,5 @@
 // The engine of `weft perf`: keeps a number of reads and writes outstanding on every I/O queue of a controller, measures them, and checks
-// what it reads. One reactor; after start, nothing is allocated. Every queue has a part of the range for itself, so that verified writes
+// what it reads; after a verified run it reads back, unmeasured, every chunk that was written. One reactor; after start, nothing is allocated. Every queue has a part of the range for itself, so that verified writes
 // do not race. Owned by who runs it; the controller outlives it.
 #pragma once
 #include <functional>
@@ -87,7 +87,7 @@ class Workload {
   Workload(Reactor& reactor, Controller& controller, const Extent& extent, const WorkloadOptions& options);
   bool may_submit();
   void note_error(const std::string& what);
-  void slot_idle();
+  void slot_ended();
   void on_watchdog();
 
   Reactor& reactor_;
@@ -103,6 +103,7 @@ class Workload {
   uint64_t blocks_verified_ = 0;
   std::string first_error_;
   Instant started_{};
+  Instant last_measured_{};  // completion
   Instant deadline_ = Instant::never();
   bool is_stopping_ = false;
   std::unique_ptr<Finished> finished_;

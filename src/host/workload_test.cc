@@ -68,6 +68,27 @@ TEST_F(WorkloadTest, SequentialWritesCoverTheRangeOnce) {
   }
 }
 
+TEST_F(WorkloadTest, ReadsBackWhatItHasWrittenAndDoesNotMeasureThat) {
+  uint64_t reads = 0;
+  target.hook = [&](uint16_t, Command& command, nvme::Cqe&) { return reads += command.sqe.opcode == uint8_t(nvme::IoOpcode::kRead) && !command.in.empty(), Hook::kPass; };
+  const auto report = run(options(Pattern::kWrite, 100));
+  EXPECT_EQ(report.writes.ios, 100u);
+  EXPECT_EQ(report.reads.ios, 0u);
+  EXPECT_EQ(reads, 100u);
+  EXPECT_EQ(report.blocks_verified, 800u);
+  EXPECT_EQ(report.verify_errors, 0u);
+}
+
+TEST_F(WorkloadTest, FindsAWriteOnlyRunsLostWrite) {
+  int writes = 0;
+  target.hook = [&](uint16_t qid, Command& command, nvme::Cqe&) {
+    return qid != 0 && command.sqe.opcode == uint8_t(nvme::IoOpcode::kWrite) && ++writes == 7 ? Hook::kAnswered : Hook::kPass;
+  };
+  const auto report = run(options(Pattern::kWrite, 100));
+  EXPECT_EQ(report.verify_errors, 8u);
+  EXPECT_THAT(report.first_error, HasSubstr("is lost"));
+}
+
 TEST_F(WorkloadTest, RecognisesAnEarlierRunsBlocks) {
   run(options(Pattern::kWrite, target.disk.size() / 4096));
   WorkloadOptions second = options(Pattern::kRead, target.disk.size() / 4096);
