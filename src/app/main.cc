@@ -5,6 +5,7 @@
 
 #include "app/config_check.h"
 #include "app/connect_line.h"
+#include "app/demo.h"
 #include "app/discover.h"
 #include "app/identify.h"
 #include "app/perf.h"
@@ -22,6 +23,7 @@ struct Options {
   IdentifyOptions identify;
   PerfOptions perf;
   HostOptions connect_line;
+  DemoOptions demo;
 };
 
 int run(int argc, char** argv) {
@@ -52,6 +54,8 @@ int run(int argc, char** argv) {
   add("perf", "measure and verify I/O", [&](CLI::App& c) { add_perf_options(c, options.perf); }, [&] { return run_perf(options.perf); });
   add("connect-line", "print the nvme-cli command that connects a Linux host",
       [&](CLI::App& c) { add_connect_line_options(c, options.connect_line); }, [&] { return run_connect_line(options.connect_line); });
+  add("demo", "start a target, check it and show how to connect", [&](CLI::App& c) { add_demo_options(c, options.demo); },
+      [&] { return run_demo(options.demo); });
   try {
     weft.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
