@@ -227,6 +227,9 @@ bool TargetProcess::stop() {
   for (const auto& room : rooms_) {
     if (room->thread.joinable()) room->thread.join();
   }
+  if (target_ != nullptr) {
+    for (const auto& shard : target_->shards()) is_clean_ &= !shard->has_quarantine();
+  }
   drain_log();
   return is_clean_;
 }

@@ -19,7 +19,7 @@ inline constexpr std::array<uint16_t, 10> kSuccessors = [] {
   std::array<uint16_t, 10> table{};
   table[size_t(kFree)] = states({kNew});
   table[size_t(kNew)] = states({kWaitBuffer, kReceiving, kWaitPartner, kFrozen, kExecuting, kResponding, kFree});
-  table[size_t(kWaitBuffer)] = states({kReceiving, kExecuting, kResponding, kFree});
+  table[size_t(kWaitBuffer)] = states({kReceiving, kFrozen, kExecuting, kResponding, kFree});
   table[size_t(kReceiving)] = states({kWaitPartner, kFrozen, kExecuting, kResponding, kFree});
   table[size_t(kWaitPartner)] = states({kExecuting, kResponding, kFree});
   table[size_t(kFrozen)] = states({kExecuting, kResponding, kFree});

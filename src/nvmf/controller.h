@@ -117,6 +117,7 @@ class Controller {
   uint32_t csts_ = 0;
   uint16_t io_queues_granted_;
   bool is_ending_ = false;
+  bool is_disabling_ = false;  // CC.EN was cleared, CSTS.RDY is not yet
   uint32_t aborts_outstanding_ = 0;
   std::vector<IoQueue> io_queues_;
   std::vector<std::move_only_function<void()>> on_queues_gone_;

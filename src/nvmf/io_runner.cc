@@ -63,6 +63,7 @@ void IoRunner::start(Queue& queue, Command& command) {
 }
 
 void IoRunner::resume(Command& command) {
+  if (command.queue->state() == QueueState::kStopping) return command.queue->drop(command);  // nothing parked is begun any more
   if (command.target_view->enter(command, range_of(command.sqe, command.target_view->info()))) {
     command.queue->enter(command, CommandState::kExecuting);
     run(command);

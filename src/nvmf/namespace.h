@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bdev/bdev.h"
+#include "core/metrics.h"
 #include "nvmf/freezer.h"
 
 namespace weft::nvmf {
@@ -17,16 +18,8 @@ struct NamespaceIdentity {
   std::array<std::byte, 8> eui64{};
 };
 
-/// Counters of one namespace on one shard: written by that shard only, read by anyone (core rule 3: single-writer relaxed counters).
+/// Counters of one namespace on one shard: written by that shard only, read by anyone.
 struct alignas(64) NamespaceCounters {
-  class Counter {
-   public:
-    void add(uint64_t n) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
-    uint64_t value() const { return value_.load(std::memory_order_relaxed); }
-
-   private:
-    std::atomic<uint64_t> value_{0};
-  };
   Counter reads, writes;              // commands completed with success
   Counter read_bytes, written_bytes;  // of data moved to and from the host
   Counter media_errors;

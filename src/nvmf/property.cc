@@ -48,8 +48,8 @@ nvme::Status Controller::set_property(uint32_t offset, uint32_t size, uint64_t v
       const nvme::Cc before{cc_}, next{written};
       cc_ = written;
       if (next.shn() != 0 && before.shn() == 0) shut_down();
-      if (next.en() && !before.en()) enable(next);
-      if (!next.en() && before.en()) disable();
+      if (next.en() && !before.en() && !is_disabling_) enable(next);
+      if (!next.en() && before.en() && !is_disabling_) disable();
       return status::kSuccess;
     }
     case nvme::property::kCsts:
@@ -70,16 +70,19 @@ void Controller::enable(nvme::Cc next) {
     return;
   }
   shard_.reactor().disarm(association_timer_);
+  keep_alive_.set_timeout_ms(keep_alive_.timeout_ms());  // a shutdown has stopped it
   csts_ = (csts_ & nvme::Csts::kNssro) | nvme::Csts::kRdy;
 }
 
 void Controller::disable() {
+  is_disabling_ = true;
   release_events();
   delete_io_queues(CloseReason::kControllerReset, [this] {
+    is_disabling_ = false;
     reset_features();
     csts_ &= nvme::Csts::kNssro;
-    cc_ &= ~uint32_t{1};
     arm_association_timer();
+    if (const nvme::Cc cc{cc_}; cc.en()) enable(cc);  // asked for before the reset was over
   });
 }
 

@@ -243,6 +243,7 @@ void Queue::buffer_ready(Command& command, std::span<std::byte> buffer) {
     return IoRunner::scratch_ready(command);
   }
   command.buffer = command.data = buffer;
+  if (state_ == QueueState::kStopping) return drop(command);
   const uint8_t kind = command.sqe.opcode == nvme::kFabricsOpcode ? command.sqe.fctype() : command.sqe.opcode;
   // Copy (19h) and the others move data from the host when bit 0 is set; reads have bit 1.
   if (nvme::direction_of(kind) == DataDirection::kHostToController) {
@@ -318,7 +319,7 @@ void Queue::disconnect(Command& command) {
 
 void Queue::finish_disconnect() {
   complete(*std::exchange(disconnect_, nullptr), status::kSuccess);
-  ops_.close(CloseReason::kDisconnect);
+  close(CloseReason::kDisconnect);
 }
 
 // --- a command goes out ---------------------------------------------------------------------------------------------------------------------
@@ -551,7 +552,8 @@ bool Queue::is_quiet() const {
 }
 
 void Queue::close(CloseReason reason) {
-  if (state_ != QueueState::kDetached) ops_.close(reason);
+  if (state_ == QueueState::kDetached || std::exchange(is_closing_, true)) return;
+  ops_.close(reason);
 }
 
 }  // namespace weft::nvmf

@@ -142,6 +142,7 @@ class Queue final : private BufferWaiter {
   uint16_t sqhd_ = 0;
   bool is_sq_flow_control_disabled_ = false;
   bool may_lend_ = true;
+  bool is_closing_ = false;  // the transport was asked to close
   bool is_leaving_ = false;  // told the controller that it goes
   QueueSettings settings_;
   Controller* controller_ = nullptr;

@@ -59,6 +59,9 @@ class Shard {
   /// The device gave the Io of a command without queue back.
   void quarantine_ended(Command& command);
 
+  /// Whether a device still holds an Io of a queue that is gone: then its channel must not be destroyed.
+  bool has_quarantine() const { return !quarantine_.empty(); }
+
   /// Every queue stops taking commands and closes when it is quiet, at the latest at `deadline`.
   void stop(Instant deadline);
   bool is_stopping() const { return is_stopping_; }

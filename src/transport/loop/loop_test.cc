@@ -328,6 +328,20 @@ TEST_P(Loop, DisablingTheControllerClosesItsIoQueuesAndNotTheAdminQueue) {
   EXPECT_TRUE(again.connect({.cntlid = cntlid, .qid = 1}).decoded_status().ok());
 }
 
+TEST_P(Loop, EnablingDuringAResetTakesEffectWhenTheResetIsOver) {
+  std::optional<nvme::Cqe> running;
+  io->start({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 2)}, running);  // keeps the I/O queue from going
+  EXPECT_TRUE(admin.property_set(nvme::property::kCc, 0).decoded_status().ok());
+  EXPECT_TRUE(admin.property_set(nvme::property::kCc, TestQueue::kCcEnabled).decoded_status().ok());
+  target.turn();
+  slow->finish_all();
+  target.until([&] { return io->connection().is_detached(); });
+  for (int i = 0; i < 10; ++i) target.turn();
+  EXPECT_EQ(admin.property_get(nvme::property::kCsts).dw0 & 1, 1u);
+  TestQueue again{target};
+  EXPECT_TRUE(again.connect({.cntlid = cntlid, .qid = 1}).decoded_status().ok());
+}
+
 TEST_P(Loop, ShutdownIsReportedWhenTheIoQueuesAreGone) {
   EXPECT_TRUE(admin.property_set(nvme::property::kCc, TestQueue::kCcEnabled | 1 << 14).decoded_status().ok());
   target.until([&] { return io->connection().is_detached(); });
