@@ -140,6 +140,8 @@ void Connector::registered(Queue& queue, Command& command, Controller& controlle
     return refuse(queue, command, status::kConnectControllerBusy, 0);
   }
   controller.set_cntlid(cntlid);
+  queue.shard_.reactor().log().info("controller {} of {}: host {} has connected from {}", cntlid, controller.subsystem().config().nqn,
+                                    controller.host().nqn, queue.origin_.peer_host);
   joined(queue, command, controller);
 }
 

@@ -132,6 +132,8 @@ void Controller::fail() { csts_ |= nvme::Csts::kCfs; }
 void Controller::end(CloseReason reason) {
   if (is_ending_) return;
   is_ending_ = true;
+  reactor().log().info("controller {} of {}: host {}: the association ends: {}", cntlid_, subsystem().config().nqn, host_.nqn,
+                       name_of(reason));
   keep_alive_.stop();
   reactor().disarm(association_timer_);
   delete_io_queues(reason, [] {});

@@ -69,10 +69,7 @@ void Connection::time_out(std::string_view what) {
   wish_for(net::Wish::kClose);
 }
 
-void Connection::close(nvmf::CloseReason reason) {
-  reactor().log().info("tcp: {} port {}: closed: {}", queue_.origin().peer_host, queue_.origin().peer_port, name_of(reason));
-  wish_for(net::Wish::kCloseSent);
-}
+void Connection::close(nvmf::CloseReason) { wish_for(net::Wish::kCloseSent); }
 
 void Connection::wish_for(net::Wish wish) {
   if (wish <= wish_) return;
