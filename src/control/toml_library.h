@@ -12,6 +12,8 @@
 
 // It takes code points from U+00A1 to U+0499, among others, for impossible where a space may stand. Here they are no
 // space, so that é outside quotes is an error of the text and not undefined behaviour.
+#include <cstdint>  // toml++ 3.3 forgets it
+
 #include <toml++/impl/preprocessor.h>
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false

@@ -9,6 +9,8 @@
 #include <optional>
 #include <vector>
 
+#include "wire/nvme/identify.h"
+#include "base/bytes.h"
 #include "bdev/ram/ram_bdev.h"
 #include "core/test_support.h"
 #include "nvmf/controller.h"
