@@ -3,6 +3,7 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -149,7 +150,7 @@ class TestQueue {
     std::memcpy(data.subnqn.data(), options.subnqn.data(), options.subnqn.size());
     std::memcpy(data.hostnqn.data(), options.hostnqn.data(), options.hostnqn.size());
     Connection::Request request{.from_host = bytes_of(data), .delivery = options.delivery};
-    std::memcpy(&request.sqe, &sqe, sizeof sqe);
+    request.sqe = std::bit_cast<nvme::Sqe>(sqe);
     return run(std::move(request));
   }
   nvme::Cqe property_set(uint32_t offset, uint64_t value) {
@@ -159,7 +160,7 @@ class TestQueue {
     sqe.ofst = offset;
     sqe.value = value;
     Connection::Request request;
-    std::memcpy(&request.sqe, &sqe, sizeof sqe);
+    request.sqe = std::bit_cast<nvme::Sqe>(sqe);
     return run(std::move(request));
   }
   nvme::Cqe property_get(uint32_t offset, uint8_t attrib = 0) {
@@ -169,7 +170,7 @@ class TestQueue {
     sqe.ofst = offset;
     sqe.attrib = attrib;
     Connection::Request request;
-    std::memcpy(&request.sqe, &sqe, sizeof sqe);
+    request.sqe = std::bit_cast<nvme::Sqe>(sqe);
     return run(std::move(request));
   }
   /// Connect as an admin queue and enable the controller; returns the CNTLID.

@@ -444,7 +444,7 @@ TEST_P(Loop, DisconnectIsAnsweredLastAndClosesTheQueue) {
   sqe.opcode = nvme::kFabricsOpcode;
   sqe.fctype = uint8_t(fabrics::Fctype::kDisconnect);
   Connection::Request request;
-  std::memcpy(&request.sqe, &sqe, sizeof sqe);
+  request.sqe = std::bit_cast<nvme::Sqe>(sqe);
   io->start(std::move(request), gone);
   EXPECT_FALSE(gone);
   slow->finish_all();
