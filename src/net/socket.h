@@ -136,6 +136,8 @@ size_t Socket<N, P>::receive_max() {
 
 template <Net N, Protocol P>
 auto Socket<N, P>::send_once() -> Rest {
+  // Asked before: a wish that comes up while these bytes leave may have more to say, and gets a turn of its own.
+  const bool is_last_try = protocol_.wish() == Wish::kCloseSent;
   const auto pending = is_blocked_ ? std::span<const iovec>{} : protocol_.pending(sockets_.iovecs());
   if (!pending.empty()) {
     const Transfer transfer = stream_.send(pending);
@@ -148,7 +150,7 @@ auto Socket<N, P>::send_once() -> Rest {
     is_blocked_ = transfer.kind == Transfer::Kind::kWouldBlock || transfer.is_exhausted;
     note_progress(transfer.bytes);
   }
-  if (protocol_.wish() == Wish::kCloseSent) close({Closing::Reason::kProtocol});
+  if (is_last_try) close({Closing::Reason::kProtocol});
   if (!is_open_ || !obey_wish()) return Rest::kNone;
   update_timer();
   return protocol_.has_pending() && !is_blocked_ ? Rest::kMore : Rest::kNone;

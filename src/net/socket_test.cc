@@ -54,6 +54,9 @@ class EchoProtocol {
   void sent(size_t count, Instant) {
     ++sends;
     out.erase(0, count);
+    if (farewell.empty() || !out.empty()) return;
+    out = std::exchange(farewell, {});
+    wished = Wish::kCloseSent;
   }
   Wish wish() const { return wished; }
   Instant next_deadline() const { return deadline; }
@@ -69,6 +72,7 @@ class EchoProtocol {
   Instant deadline = Instant::never();
   Outlet* outlet = nullptr;
   std::string out, heard;
+  std::string farewell;  // said once the rest has been sent, and then it wishes kCloseSent
   std::vector<std::byte> record;
   size_t filled = 0, direct_bytes = 0, receives = 0, sends = 0, times = 0;
   std::optional<Closing> closing;
@@ -233,6 +237,16 @@ TEST_F(SocketTest, CloseSentSendsWhatIsPendingAndCloses) {
   run();
   EXPECT_FALSE(socket_->is_open());
   EXPECT_EQ(hear(10), "bye");
+}
+
+TEST_F(SocketTest, CloseSentSendsAlsoWhatIsSaidOnlyWhenTheRestIsSent) {
+  connect({});
+  protocol_.out = "data";
+  protocol_.farewell = "bye";
+  socket_->wants_send();
+  run();
+  EXPECT_FALSE(socket_->is_open());
+  EXPECT_EQ(hear(10), "databye");
 }
 
 TEST_F(SocketTest, CloseSentClosesAlsoWhenThePeerTakesNothing) {
