@@ -49,7 +49,9 @@ int run_serve(const ServeOptions& options) {
     return config.error().exit_code;
   }
   if (options.explain_memory) {
-    std::fputs(control::explain_memory(config->target.limits, control::scale_of(*config)).c_str(), stdout);
+    auto scale = control::scale_of(*config);
+    scale.reactors = uint32_t(TargetProcess::cores_of(*config).size());
+    std::fputs(control::explain_memory(config->target.limits, scale).c_str(), stdout);
     return 0;
   }
   auto signals = platform::StopSignals::create();

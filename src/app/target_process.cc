@@ -19,13 +19,6 @@ constexpr size_t kDefaultReactorsMax = 4;       // with no cores configured
 constexpr uint64_t kDescriptorsBeside = 256;    // files, rings, event loops, standard streams
 constexpr auto kStopSlack = std::chrono::seconds(2);
 
-std::vector<uint32_t> cores_of(const control::Config& config) {
-  if (!config.target.cores.empty()) return config.target.cores;
-  auto cores = platform::allowed_cores();
-  if (cores.size() > kDefaultReactorsMax) cores.resize(kDefaultReactorsMax);
-  return cores;
-}
-
 bool is_wildcard(const net::Address& address) { return address.host == "0.0.0.0" || address.host == "::"; }
 bool is_loopback(const net::Address& address) { return address.host == "::1" || address.host.starts_with("127."); }
 
@@ -39,6 +32,13 @@ nvmf::NamespaceIdentity to_target(const control::NamespaceIdentity& from) {
 }
 
 }  // namespace
+
+std::vector<uint32_t> TargetProcess::cores_of(const control::Config& config) {
+  if (!config.target.cores.empty()) return config.target.cores;
+  auto cores = platform::allowed_cores();
+  if (cores.size() > kDefaultReactorsMax) cores.resize(kDefaultReactorsMax);
+  return cores;
+}
 
 TargetProcess::Room::Room(std::unique_ptr<platform::EventLoop> event_loop, const Reactor::Options& options, LogSink& sink,
                           const Limits& limits)
@@ -93,7 +93,10 @@ Result<void> TargetProcess::make_rooms() {
 
 Result<void> TargetProcess::make_target(const Options& options) {
   auto id = platform::machine_id(options.state_directory);
-  if (!id) return std::unexpected(id.error());
+  if (!id) {
+    return fail(id.error().code, fmt::format("{}; namespaces take their identity from the machine's: make /etc/machine-id with "
+                                             "systemd-machine-id-setup, as root", id.error().what()));
+  }
   machine_id_ = std::move(*id);
   config_ = control::with_default_names(control::with_nsids(std::move(config_)), machine_id_);
 

@@ -26,6 +26,8 @@ class TargetProcess {
     platform::MediaChoice media = platform::MediaChoice::kUringIfPossible;
     std::unique_ptr<platform::LogOutput> log;  // null: stderr
   };
+  /// The cores that the reactors of that configuration run on.
+  static std::vector<uint32_t> cores_of(const control::Config& config);
   /// Returns when every listener accepts. Errors: the first thing that failed, with what to do.
   static Result<std::unique_ptr<TargetProcess>> start(control::Config config, Options options);
   /// Stops as stop() does.

@@ -22,10 +22,10 @@ TEST(ExplainMemory, PerReactorBoundsGrowWithTheReactors) {
 TEST(ExplainMemory, TotalIsTheSumOfWhatIsPrinted) {
   Limits limits{};
   for (const LimitRow& row : kLimitTable) limits.*row.value = 0;
-  limits.connections = 1024;          // 2 KiB each
+  limits.connections = 1024;          // 10 KiB each
   limits.read_share_bytes = 1 << 20;  // for each of two reactors
   const std::string text = explain_memory(limits, {.reactors = 2, .subsystems = 1, .ram_bytes = 4 << 20});
-  EXPECT_THAT(text, HasSubstr("total with 2 reactors and 1 subsystem: at most 8 MiB"));
+  EXPECT_THAT(text, HasSubstr("total with 2 reactors and 1 subsystem: at most 16 MiB"));
 }
 
 TEST(ExplainMemory, TakesItsScaleFromTheConfiguration) {

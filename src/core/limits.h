@@ -22,7 +22,7 @@ struct Limits {
   uint32_t transfer_share_bytes = 64 << 20;  // per reactor, buffers for data requested by R2T
   uint32_t read_share_bytes = 64 << 20;      // per reactor, buffers for reads that cannot lend
   uint32_t scratch_share_bytes = 16 << 20;   // per reactor, for Compare, Verify, Copy
-  uint32_t fused_share_bytes = 1 << 20;      // per reactor, for the first of a fused pair that waits for its second
+  uint32_t fused_share_bytes = 16 << 20;      // per reactor, for the first of a fused pair that waits for its second
   uint32_t receive_buffer_bytes = 256 << 10; // per reactor
   uint32_t send_iovecs = 1024;               // per send
   uint32_t commands_per_turn = 256;          // per connection and cycle, for fairness
@@ -58,7 +58,7 @@ struct LimitRow {
 };
 
 inline constexpr std::array kLimitTable{
-    LimitRow{"connections", &Limits::connections, 1, 2, 2048, LimitScope::kTarget, "transport connections in all"},
+    LimitRow{"connections", &Limits::connections, 1, 2, 10240, LimitScope::kTarget, "transport connections in all"},
     LimitRow{"connections_per_peer", &Limits::connections_per_peer, 1, 2, 0, LimitScope::kPeer, "transport connections of one peer address"},
     LimitRow{"queue_entries", &Limits::queue_entries, 2, 2, 0, LimitScope::kConnection, "outstanding commands of an I/O queue"},
     LimitRow{"admin_queue_entries", &Limits::admin_queue_entries, 32, 32, 0, LimitScope::kConnection, "outstanding commands of an admin queue"},

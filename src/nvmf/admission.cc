@@ -30,6 +30,8 @@ bool is_in_range(const nvme::Sqe& sqe, const bdev::Info& info) {
   return sqe.slba() < info.block_count && sqe.block_count() <= info.block_count - sqe.slba();
 }
 
+constexpr uint32_t kFeatureDataMax = 4096;  // bytes that a Set Features may bring
+
 static_assert(kWriteZeroesBytesMax == kVerifyBytesMax);
 constexpr uint64_t kBlocksOnlyBytesMax = kVerifyBytesMax;
 
@@ -114,7 +116,9 @@ Admission admit_admin(const nvme::Sqe& sqe, const Limits& limits) {
       const bool is_set = AdminOpcode(sqe.opcode) == AdminOpcode::kSetFeatures;
       // Only the current value of a feature has data; capabilities come in the completion.
       if (!is_set && bits<10, 8>(uint32_t{sqe.cdw10}) == 3) return {};
-      return at_least(is_set ? DataDirection::kHostToController : DataDirection::kControllerToHost, length, limits);
+      if (!is_set) return at_least(DataDirection::kControllerToHost, length, limits);
+      // More than any feature takes is refused: buffers for admin data are for all hosts.
+      return {.direction = DataDirection::kHostToController, .length_min = length, .length_max = kFeatureDataMax};
     }
     case AdminOpcode::kAbort:
     case AdminOpcode::kAsyncEventRequest:

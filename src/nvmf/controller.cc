@@ -15,7 +15,8 @@ namespace status = nvme::status;
 using nvme::AdminOpcode;
 
 Controller::Controller(Shard& shard, SubsystemView& view, HostIdentity host, Queue& admin_queue)
-    : shard_(shard),
+    : owner_(shard.reactor()),
+      shard_(shard),
       view_(view),
       host_(std::move(host)),
       admin_queue_(&admin_queue),
@@ -36,6 +37,7 @@ Reactor& Controller::reactor() { return shard_.reactor(); }
 const Limits& Controller::limits() const { return shard_.limits(); }
 
 void Controller::execute(Command& command) {
+  owner_.check();
   switch (AdminOpcode(command.sqe.opcode)) {
     case AdminOpcode::kIdentify: return identify(*this, command);
     case AdminOpcode::kGetLogPage: return get_log_page(*this, command);
@@ -114,10 +116,24 @@ void Controller::queues_changed() {
   for (auto& then : std::exchange(on_queues_gone_, {})) then();
 }
 
-void Controller::publish_settings() {
+void Controller::publish_settings(std::move_only_function<void()> then) {
+  struct Publication {
+    size_t missing;
+    std::move_only_function<void()> then;
+  };
+  if (io_queues_.empty()) return then();
+  auto* publication = new Publication{io_queues_.size(), std::move(then)};
   const QueueSettings settings{.is_write_cache_enabled = features_.is_write_cache_enabled};
   for (const IoQueue& entry : io_queues_) {
-    entry.shard->reactor().post([queue = entry.queue, settings] { queue->apply(settings); });
+    // The queue outlives the message: it goes only when this controller has let go of it.
+    entry.shard->reactor().post([this, publication, settings, queue = entry.queue] {
+      queue->apply(settings);
+      reactor().post([publication] {
+        if (--publication->missing > 0) return;
+        const std::unique_ptr<Publication> last{publication};
+        last->then();
+      });
+    });
   }
 }
 

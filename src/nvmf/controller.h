@@ -80,8 +80,8 @@ class Controller {
   nvme::Status add_io_queue(uint16_t qid, Shard& shard, Queue& queue, uint32_t& result);
   /// The queue is home; it is destroyed after this by whoever posted it.
   void remove_io_queue(Queue& queue);
-  /// Sends the settings that queues must know to all of them.
-  void publish_settings();
+  /// Sends the settings that queues must know to all of them; `then` when every queue goes by them.
+  void publish_settings(std::move_only_function<void()> then);
 
   /// One admin command of a live admin queue. complete() is called on it now or later.
   void execute(Command& command);
@@ -108,6 +108,7 @@ class Controller {
   void association_idle();
   void arm_association_timer();
 
+  OnReactor owner_;
   Shard& shard_;
   SubsystemView& view_;
   HostIdentity host_;

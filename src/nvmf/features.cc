@@ -97,8 +97,7 @@ void get_write_cache(const Get& get) { get.reply(get.values.is_write_cache_enabl
 
 void set_write_cache(Controller& controller, Command& command) {
   controller.features().is_write_cache_enabled = (command.sqe.cdw11 & nvme::kWriteCacheEnable) != 0;
-  controller.publish_settings();
-  command.queue->complete(command, status::kSuccess);
+  controller.publish_settings([&command] { command.queue->complete(command, status::kSuccess); });
 }
 
 void get_number_of_queues(const Get& get) {

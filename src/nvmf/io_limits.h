@@ -7,7 +7,7 @@ namespace weft::nvmf {
 
 inline constexpr uint64_t kWriteZeroesBytesMax = 32 << 20;  // WZSL: a power of two times 4 KiB
 inline constexpr uint64_t kVerifyBytesMax = 32 << 20;       // VSL: a power of two times 4 KiB
-inline constexpr uint32_t kDeallocateRangeBlocksMax = 1 << 23;  // DMRSL: logical blocks of one range
+inline constexpr uint32_t kDeallocateRangeBlocksMax = 1 << 23;  // DMRSL: logical blocks of one range; advice: longer ones are done too
 inline constexpr uint64_t kDeallocateBlocksMax = 1 << 23;       // DMSL: logical blocks of all ranges of a command
 
 }  // namespace weft::nvmf

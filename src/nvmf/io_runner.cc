@@ -40,6 +40,13 @@ bool is_in_range(uint64_t first, uint64_t count, const bdev::Info& info) {
   return first <= info.block_count && count <= info.block_count - first;
 }
 
+/// In time or late: the next flush would succeed without having written what this one did not.
+void flush_failed(NamespaceView& view) {
+  view.ns().fail();
+  view.shard().reactor().log().error("{}: a flush failed: namespace {} answers nothing until it is cleared, because writes that were "
+                                     "acknowledged may be lost", view.info().name, view.ns().nsid());
+}
+
 }  // namespace
 
 void IoRunner::start(Queue& queue, Command& command) {
@@ -107,16 +114,14 @@ void IoRunner::submit(Command& command, bdev::Op op, uint64_t block, uint64_t bl
 
 void IoRunner::io_done(bdev::Io& io, nvme::Status io_status) {
   Command& command = *static_cast<Command*>(io.context);
+  if (!io_status.ok()) {
+    command.view->counters().media_errors.add(1);
+    if (io.op == bdev::Op::kFlush) flush_failed(*command.view);
+  }
   if (command.state != CommandState::kExecuting) return Queue::late_io_done(command);  // it has been answered: see Queue::time_out()
   command.started = {};
   Queue& queue = *command.queue;
   if (!io_status.ok()) {
-    command.view->counters().media_errors.add(1);
-    if (io.op == bdev::Op::kFlush) {
-      command.view->ns().fail();
-      queue.shard().reactor().log().error("{}: a flush failed: namespace {} answers nothing until it is cleared, because writes that were "
-                                          "acknowledged may be lost", command.view->info().name, command.view->ns().nsid());
-    }
     return queue.complete(command, io_status, opcode_of(command) == IoOpcode::kCopy ? command.step : 0);
   }
   switch (opcode_of(command)) {

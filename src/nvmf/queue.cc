@@ -31,7 +31,7 @@ std::string_view name_of(CloseReason reason) {
 void Command::on_buffer(std::span<std::byte> granted) { queue->buffer_ready(*this, granted); }
 
 Queue::Queue(Shard& shard, TransportOps& ops, Origin origin)
-    : shard_(shard), ops_(ops), origin_(std::move(origin)), slots_(shard.slots()), error_note_(shard.reactor()), last_activity_(shard.reactor().now()) {
+    : owner_(shard.reactor()), shard_(shard), ops_(ops), origin_(std::move(origin)), slots_(shard.slots()), error_note_(shard.reactor()), last_activity_(shard.reactor().now()) {
   // Room for the Connect. Where even that cannot be promised, begin() finds no slot and the transport ends the connection.
   (void)slots_.resize(1);
   shard.add(*this);
@@ -45,6 +45,7 @@ Queue::~Queue() {
 // --- a command comes in ---------------------------------------------------------------------------------------------------------------------
 
 Command* Queue::begin(const nvme::Sqe& sqe) {
+  owner_.check();
   last_activity_ = shard_.reactor().now();
   Command* command = slots_.take(sqe);
   if (command == nullptr) return nullptr;
@@ -104,8 +105,12 @@ nvme::Status Queue::admit(Command& command, const DataDescriptor& descriptor) {
   } else if (sqe.nsid == nvme::kNsidAll && nvme::IoOpcode(sqe.opcode) == nvme::IoOpcode::kFlush) {
     admission = {};
   } else {
-    command.target_view = subsystem_->find(sqe.nsid);
-    if (command.target_view == nullptr) return status::kInvalidNamespace.with_dnr();
+    NamespaceView* named = subsystem_->find(sqe.nsid);
+    if (named == nullptr) return status::kInvalidNamespace.with_dnr();
+    if (command.target_view == nullptr) {  // not when a stalled command is submitted again
+      command.target_view = named;
+      named->hold();  // until the slot is free: its data may be the namespace's memory
+    }
     admission = admit_io(sqe, command.target_view->info(), shard_.limits());
   }
   if (!admission.status.ok()) return admission.status;
@@ -138,7 +143,7 @@ Submitted Queue::submit(Command& command, const DataDescriptor& descriptor, std:
     command.share = command.sqe.fuse() == nvme::Fuse::kFirst ? Share::kFused : Share::kInCapsule;
     auto buffer = command.share == Share::kInCapsule && !in_capsule_buffer_.empty()
                       ? std::exchange(in_capsule_buffer_, {})
-                      : shard_.buffers().try_allocate(command.share, shard_.limits().in_capsule_bytes);
+                      : shard_.buffers().try_allocate(command.share, command.share == Share::kFused ? in_capsule.size() : shard_.limits().in_capsule_bytes);
     if (buffer.empty() && command.share == Share::kInCapsule) {
       if (!is_waiting()) shard_.buffers().wait(Share::kInCapsule, shard_.limits().in_capsule_bytes, *this);
       return Submitted::kStalled;
@@ -330,6 +335,7 @@ void Queue::enter(Command& command, CommandState next) {
 }
 
 void Queue::complete(Command& command, nvme::Status why, uint64_t result) {
+  owner_.check();
   WEFT_ASSERT(command.queue == this);
   if (command.holds_freeze) thaw(command);  // first: once it has left the view, the namespace may go
   if (command.view != nullptr) command.view->leave(command);
@@ -390,7 +396,13 @@ void Queue::release_buffers(Command& command) {
   command.response_data = {};
 }
 
+/// The command needs its namespace no more.
+void Queue::let_go(Command& command) {
+  if (NamespaceView* view = std::exchange(command.target_view, nullptr)) view->release();
+}
+
 void Queue::free(Command& command) {
+  let_go(command);
   if (&command == disconnect_) disconnect_ = nullptr;
   slots_.free(command);
   if (state_ == QueueState::kDetached) return come_home();
@@ -401,6 +413,7 @@ void Queue::free(Command& command) {
 void Queue::drop(Command& command) {
   if (Command* other = std::exchange(command.partner, nullptr)) other->partner = nullptr;
   release_buffers(command);
+  let_go(command);
   slots_.free(command);
 }
 
@@ -473,6 +486,7 @@ void Queue::late_io_done(Command& command) {
       shard.quarantine_ended(command);
     } else {
       command.queue->release_buffers(command);
+      command.queue->let_go(command);
       command.queue->slots_.free(command);
     }
   }  // else its response has not left yet: responded() frees it now that nothing is out

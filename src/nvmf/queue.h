@@ -125,6 +125,7 @@ class Queue final : private BufferWaiter {
   void disconnect(Command& command);
   void finish_disconnect();
   void release_buffers(Command& command);
+  static void let_go(Command& command);
   void free(Command& command);
   void drop(Command& command);
   void time_out(Command& command);
@@ -133,6 +134,7 @@ class Queue final : private BufferWaiter {
   void log_error(Command& command);
   void come_home();
 
+  OnReactor owner_;
   Shard& shard_;
   TransportOps& ops_;
   Origin origin_;

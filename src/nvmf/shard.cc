@@ -135,6 +135,7 @@ void Shard::quarantine_ended(Command& command) {
   if (!command.buffer.empty()) buffers_->free(command.share, std::exchange(command.buffer, {}));
   if (!command.scratch.empty()) buffers_->free(Share::kScratch, std::exchange(command.scratch, {}));
   command.data = {};
+  if (NamespaceView* view = std::exchange(command.target_view, nullptr)) view->release();
   command.state = CommandState::kFree;
   chunk->taken &= ~(1u << (&command - chunk->commands.data()));
   if (chunk->taken != 0) return;

@@ -73,6 +73,11 @@ net::Transfer EpollStream::send(std::span<const iovec> iovecs) {
 Result<void> EpollStream::watch(net::StreamEvents& events) {
   WEFT_ASSERT(events_ == nullptr);
   set_option(fd_.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+  // A peer without keep-alive of its own that vanishes is noticed all the same, after a minute and a half.
+  set_option(fd_.get(), SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(fd_.get(), IPPROTO_TCP, TCP_KEEPIDLE, 60);
+  set_option(fd_.get(), IPPROTO_TCP, TCP_KEEPINTVL, 10);
+  set_option(fd_.get(), IPPROTO_TCP, TCP_KEEPCNT, 3);
   if (auto watched = loop_->watch(fd_.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this); !watched) return watched;
   events_ = &events;
   return {};

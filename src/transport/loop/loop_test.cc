@@ -120,6 +120,32 @@ TEST_P(Loop, AFailedFlushFailsTheNamespaceUntilItIsCleared) {
   slow->finish_all();
 }
 
+TEST_P(Loop, AFlushThatFailsAfterItsTimeOutFailsTheNamespaceToo) {
+  std::optional<nvme::Cqe> flush;
+  io->start({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 2)}, flush);
+  target.pass(milliseconds(target.target().limits().io_timeout_ms + 500));
+  ASSERT_TRUE(flush);
+  EXPECT_TRUE(flush->decoded_status().is(status::kInternalPathError));
+  slow->finish_all(status::kWriteFault);
+  EXPECT_TRUE(io->status({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 2)}).is(status::kInternalError));
+}
+
+TEST_P(Loop, ManyFusedPairsMayBeOutstanding) {
+  TestQueue queue{target, GetParam() - 1};
+  ASSERT_TRUE(queue.connect({.cntlid = cntlid, .qid = 2, .sqsize = 1023}).decoded_status().ok());
+  const auto data = std::vector<std::byte>(512);
+  nvme::Sqe first = io_sqe(IoOpcode::kCompare, 7, 1), second = io_sqe(IoOpcode::kWrite, 7, 1);
+  first.flags = uint8_t(nvme::Fuse::kFirst);
+  second.flags = uint8_t(nvme::Fuse::kSecond);
+  std::vector<std::optional<nvme::Cqe>> done(800);
+  for (size_t i = 0; i < done.size(); i += 2) {
+    queue.start({.sqe = first, .from_host = data}, done[i]);
+    queue.start({.sqe = second, .from_host = data}, done[i + 1]);
+  }
+  target.until([&] { return std::ranges::all_of(done, [](const auto& cqe) { return cqe.has_value(); }); });
+  EXPECT_TRUE(std::ranges::all_of(done, [](const auto& cqe) { return cqe->decoded_status().ok(); }));
+}
+
 TEST_P(Loop, CompareTellsEqualFromDifferent) {
   const auto data = pattern(512, 3), other = pattern(512, 4);
   EXPECT_TRUE(write(5, data).ok());
@@ -501,6 +527,21 @@ TEST_P(Loop, ANamespaceGoesWhenItsCommandsAreDoneAndHostsAreTold) {
   auto device = std::make_unique<SlowBdev>();
   slow = device.get();
   target.add(2, std::move(device));
+}
+
+TEST_P(Loop, ANamespaceStaysWhileACommandThatNamesItWaitsForItsData) {
+  io->connection().hold_requested_data(true);
+  const auto data = pattern(512, 1);
+  std::optional<nvme::Cqe> waiting;
+  io->start({.sqe = io_sqe(IoOpcode::kWrite, 1, 1), .from_host = data, .delivery = Delivery::kOnRequest}, waiting);
+  bool is_gone = false;
+  target.target().remove_namespace(target.subsystem(), 1, [&](Result<void>) { is_gone = true; });
+  for (int i = 0; i < 20; ++i) target.turn();
+  EXPECT_FALSE(is_gone);
+  io->connection().deliver_all();
+  ASSERT_TRUE(waiting);
+  EXPECT_TRUE(waiting->decoded_status().ok());
+  target.until([&] { return is_gone; });
 }
 
 TEST_P(Loop, ConnectAndDisconnectLeaveNothingBehind) {
