@@ -117,8 +117,9 @@ def test_idle_and_slow_and_silent(context):
     if context.long:
         for pair in silent:
             pair.io.connection.wait_closed(40)
-        for pair in greedy:
-            _expect_reset_without_reading(pair.io.connection.socket, 45)
+        # A peer that takes no byte for 30 s is dropped. It cannot see that without reading, so the target is asked: what may be
+        # left is the admin queue of each. They go one after the other, because one may hold the whole share for reads.
+        settle(context, before + len(silent) + len(greedy), 200)
     for sock in idle + drips:
         sock.close()
     for pair in silent + greedy:
@@ -139,14 +140,6 @@ def _expect_ended(sockets, what):
             left.discard(fd)
             waiting.unregister(fd)
     expect(len(left), 0, f'{what} connections that live on after the handshake time')
-
-
-def _expect_reset_without_reading(sock, timeout):
-    """A peer that takes no byte is dropped: seen as an error or hang-up, since this side does not read."""
-    waiting = select.poll()
-    waiting.register(sock, select.POLLRDHUP)
-    events = waiting.poll(timeout * 1000)
-    expect(bool(events), True, 'a peer that takes no byte for 30 s is dropped')
 
 
 def test_r2t_never_answered_does_not_block_the_queue(context):
