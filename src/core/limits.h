@@ -22,7 +22,7 @@ struct Limits {
   uint32_t transfer_share_bytes = 64 << 20;  // per reactor, buffers for data requested by R2T
   uint32_t read_share_bytes = 64 << 20;      // per reactor, buffers for reads that cannot lend
   uint32_t scratch_share_bytes = 16 << 20;   // per reactor, for Compare, Verify, Copy
-  uint32_t fused_share_bytes = 16 << 20;      // per reactor, for the first of a fused pair that waits for its second
+  uint32_t fused_share_bytes = 16 << 20;      // per reactor, for fused pairs, whose halves wait for each other
   uint32_t receive_buffer_bytes = 256 << 10; // per reactor
   uint32_t send_iovecs = 1024;               // per send
   uint32_t commands_per_turn = 256;          // per connection and cycle, for fairness
@@ -72,7 +72,7 @@ inline constexpr std::array kLimitTable{
     LimitRow{"transfer_share_bytes", &Limits::transfer_share_bytes, 1 << 20, 1 << 20, 1, LimitScope::kReactor, "data requested by R2T"},
     LimitRow{"read_share_bytes", &Limits::read_share_bytes, 1 << 20, 1 << 20, 1, LimitScope::kReactor, "reads in progress"},
     LimitRow{"scratch_share_bytes", &Limits::scratch_share_bytes, 1 << 20, 1 << 20, 1, LimitScope::kReactor, "Compare, Verify, Copy"},
-    LimitRow{"fused_share_bytes", &Limits::fused_share_bytes, 8192, 8192, 1, LimitScope::kReactor, "first halves of fused pairs"},
+    LimitRow{"fused_share_bytes", &Limits::fused_share_bytes, 8192, 8192, 1, LimitScope::kReactor, "fused pairs"},
     LimitRow{"receive_buffer_bytes", &Limits::receive_buffer_bytes, 16384, 16384, 1, LimitScope::kReactor, "one receive"},
     LimitRow{"send_iovecs", &Limits::send_iovecs, 4, 4, 16, LimitScope::kReactor, "pieces of one send"},
     LimitRow{"commands_per_turn", &Limits::commands_per_turn, 1, 1, 0, LimitScope::kConnection, "commands of a connection per cycle"},

@@ -127,7 +127,7 @@ bool Queue::must_keep(const Command& command) const {
 Share Queue::share_for(const Command& command) const {
   if (command.target_view == nullptr) return Share::kAdmin;
   if (nvme::direction_of(command.sqe.opcode) == DataDirection::kControllerToHost) return Share::kRead;
-  return command.sqe.fuse() == nvme::Fuse::kFirst ? Share::kFused : Share::kTransfer;
+  return command.sqe.fuse() == nvme::Fuse::kNone ? Share::kTransfer : Share::kFused;
 }
 
 Submitted Queue::submit(Command& command, const DataDescriptor& descriptor, std::span<const std::byte> in_capsule) {
@@ -140,7 +140,7 @@ Submitted Queue::submit(Command& command, const DataDescriptor& descriptor, std:
   const bool is_in_capsule = admitted.ok() && descriptor.kind == DataDescriptor::Kind::kInCapsule && !in_capsule.empty();
   if (is_in_capsule && must_keep(command)) {
     // The buffer comes first: without one, nothing may have happened yet.
-    command.share = command.sqe.fuse() == nvme::Fuse::kFirst ? Share::kFused : Share::kInCapsule;
+    command.share = command.sqe.fuse() == nvme::Fuse::kNone ? Share::kInCapsule : Share::kFused;
     auto buffer = command.share == Share::kInCapsule && !in_capsule_buffer_.empty()
                       ? std::exchange(in_capsule_buffer_, {})
                       : shard_.buffers().try_allocate(command.share, command.share == Share::kFused ? in_capsule.size() : shard_.limits().in_capsule_bytes);
@@ -162,7 +162,7 @@ Submitted Queue::submit(Command& command, const DataDescriptor& descriptor, std:
     complete(command, paired);
     return Submitted::kTaken;
   }
-  if (is_in_capsule && command.data.empty()) {  // the share for first halves is used up
+  if (is_in_capsule && command.data.empty()) {  // the share for fused pairs is used up
     complete(command, status::kInternalError);
     return Submitted::kTaken;
   }
@@ -235,7 +235,7 @@ void Queue::want_buffer(Command& command) {
   BufferPool& pool = shard_.buffers();
   const auto buffer = pool.try_allocate(command.share, command.transfer_length);
   if (!buffer.empty()) return buffer_ready(command, buffer);
-  if (command.share == Share::kFused) return complete(command, status::kInternalError);  // first halves never queue up: they would wait for each other
+  if (command.share == Share::kFused) return complete(command, status::kInternalError);  // halves never queue up: they would wait for each other
   enter(command, CommandState::kWaitBuffer);
   pool.wait(command.share, command.transfer_length, command);
 }
