@@ -25,7 +25,6 @@ struct Limits {
   uint32_t fused_share_bytes = 16 << 20;      // per reactor, for fused pairs, whose halves wait for each other
   uint32_t receive_buffer_bytes = 256 << 10; // per reactor
   uint32_t send_iovecs = 1024;               // per send
-  uint32_t commands_per_turn = 256;          // per connection and cycle, for fairness
   uint32_t async_events = 4;                 // outstanding Asynchronous Event Requests; AERL + 1
   uint32_t aborts = 4;                       // outstanding Abort commands; ACL + 1
   uint32_t error_log_entries = 64;           // per controller; ELPE + 1
@@ -75,7 +74,6 @@ inline constexpr std::array kLimitTable{
     LimitRow{"fused_share_bytes", &Limits::fused_share_bytes, 8192, 8192, 1, LimitScope::kReactor, "fused pairs"},
     LimitRow{"receive_buffer_bytes", &Limits::receive_buffer_bytes, 16384, 16384, 1, LimitScope::kReactor, "one receive"},
     LimitRow{"send_iovecs", &Limits::send_iovecs, 4, 4, 16, LimitScope::kReactor, "pieces of one send"},
-    LimitRow{"commands_per_turn", &Limits::commands_per_turn, 1, 1, 0, LimitScope::kConnection, "commands of a connection per cycle"},
     LimitRow{"async_events", &Limits::async_events, 1, 1, 0, LimitScope::kController, "Asynchronous Event Requests outstanding"},
     LimitRow{"aborts", &Limits::aborts, 1, 1, 0, LimitScope::kController, "Abort commands outstanding"},
     LimitRow{"error_log_entries", &Limits::error_log_entries, 1, 1, 64, LimitScope::kController, "error log of a controller"},
