@@ -18,7 +18,7 @@ Connection::Connection(Shared& shared, ConnectionOwner& owner, nvmf::Origin orig
 }
 
 size_t Connection::receive_max() const {
-  if (stalled_ != nullptr) return 0;
+  if (is_paused_) return 0;
   // While buffers for in-capsule data are short, one PDU at a time: a queue that stalls leaves the rest of its receive in memory of its own.
   // A receive of the whole buffer brings at most as many capsules as a queue has slots, and each takes at most one in-capsule buffer.
   const Limits& limits = shared_.shard.limits();
@@ -67,6 +67,11 @@ void Connection::time_out(std::string_view what) {
   shared_.counters.timeouts.add(1);
   reactor().log().warn("tcp: {} port {}: {}", queue_.origin().peer_host, queue_.origin().peer_port, what);
   wish_for(net::Wish::kClose);
+}
+
+void Connection::resume() {
+  is_paused_ = false;
+  outlet_->wants_receive();
 }
 
 void Connection::close(nvmf::CloseReason) { wish_for(net::Wish::kCloseSent); }

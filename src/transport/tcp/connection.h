@@ -114,7 +114,7 @@ class Connection final : private nvmf::TransportOps {
   void announce();
 
   // connection.cc
-  void resume() override { outlet_->wants_receive(); }
+  void resume() override;
   void stop_receiving() override { takes_commands_ = false; }
   void close(nvmf::CloseReason reason) override;
   void on_detached() override { owner_.on_finished(*this); }
@@ -136,6 +136,7 @@ class Connection final : private nvmf::TransportOps {
   bool takes_commands_ = true;
   bool is_announced_ = false;               // the pump knows that there is something to send
   nvmf::Command* stalled_ = nullptr;        // its capsule is at the front of what the pump keeps
+  bool is_paused_ = false;                  // until resume(): there is no buffer for `stalled_`
   nvmf::Command* incoming_ = nullptr;       // kPayload, kPayloadDigest: whose data comes
   uint32_t payload_left_ = 0;               // bytes of the H2CData
   bool has_payload_digest_ = false;

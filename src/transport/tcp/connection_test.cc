@@ -12,12 +12,6 @@ using namespace testing;  // NOLINT: the folder's own test kit
 using nvme::IoOpcode;
 using nvme::SglDescriptor;
 
-Bytes pattern(size_t size, uint8_t seed) {
-  Bytes bytes(size);
-  for (size_t i = 0; i < size; ++i) bytes[i] = std::byte(i * 7 + i / 251 + seed);
-  return bytes;
-}
-
 /// An admin queue and a live I/O queue.
 class Session {
  public:
@@ -225,6 +219,60 @@ TEST(Connection, AfterATerminationNothingIsAnsweredAndTheTimerCloses) {
   EXPECT_EQ(session.io.wish(), net::Wish::kFinish);
   session.io.advance(milliseconds(30100));
   EXPECT_TRUE(session.io.is_closed);
+}
+
+/// In-capsule data for one command at a time, where the device keeps it.
+Limits one_in_capsule_buffer() {
+  Limits limits = small_limits();
+  limits.in_capsule_share_bytes = limits.in_capsule_bytes;
+  return limits;
+}
+
+/// A write of one block, `cid`, to the namespace that takes its time.
+Bytes slow_write(uint16_t cid) {
+  nvme::Sqe sqe = io_sqe(IoOpcode::kWrite, cid, cid, 1, SglDescriptor::kDataBlockOffset);
+  sqe.nsid = 2;
+  return capsule(sqe, pattern(kBlockSize, uint8_t(cid)), {});
+}
+
+std::vector<uint16_t> cids_of_completions(TestPeer& peer) {
+  std::vector<uint16_t> cids;
+  for (Bytes response = peer.take_pdu(); !response.empty(); response = peer.take_pdu()) {
+    if (const auto completion = completion_of(response)) cids.push_back(completion->cid);
+  }
+  return cids;
+}
+
+TEST(Connection, ACapsuleWithoutABufferStopsTheReceivingUntilThereIsOne) {
+  TestTarget target{one_in_capsule_buffer()};
+  Session session(target, {}, 0);
+  Bytes burst = slow_write(3);
+  for (const Bytes& next : {slow_write(4), slow_write(5), capsule(io_sqe(IoOpcode::kRead, 6, 0, 1, SglDescriptor::kTransportDataBlock), {}, {})}) {
+    burst.insert(burst.end(), next.begin(), next.end());
+  }
+  session.io.send(burst);
+  EXPECT_EQ(session.io.connection().receive_max(), 0u);
+  EXPECT_EQ(cids_of_completions(session.io), std::vector<uint16_t>{});
+  session.io.advance(kWriteDelay);
+  EXPECT_EQ(session.io.connection().receive_max(), 0u);
+  EXPECT_EQ(cids_of_completions(session.io), (std::vector<uint16_t>{3}));
+  session.io.advance(kWriteDelay);
+  EXPECT_GT(session.io.connection().receive_max(), 0u);
+  EXPECT_EQ(cids_of_completions(session.io), (std::vector<uint16_t>{4, 6}));
+  session.io.advance(kWriteDelay);
+  EXPECT_EQ(cids_of_completions(session.io), (std::vector<uint16_t>{5}));
+}
+
+TEST(Connection, AConnectionMayEndWhileACapsuleWaitsForABuffer) {
+  TestTarget target{one_in_capsule_buffer()};
+  Session session(target, {}, 0);
+  Bytes burst = slow_write(3);
+  const Bytes next = slow_write(4);
+  burst.insert(burst.end(), next.begin(), next.end());
+  session.io.send(burst);
+  session.io.hang_up();
+  target.advance(kWriteDelay);
+  EXPECT_TRUE(session.io.is_finished);
 }
 
 TEST(Connection, MoreCommandsThanTheQueueHoldsEndTheConnection) {

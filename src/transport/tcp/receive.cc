@@ -100,6 +100,7 @@ size_t Connection::receive_capsule(std::span<const std::byte> pdu, const Layout&
   if (descriptor.kind != nvmf::DataDescriptor::Kind::kInCapsule) data = {};
   if (queue_.submit(*command, descriptor, data) == nvmf::Submitted::kStalled) {
     stalled_ = command;
+    is_paused_ = true;
     return 0;
   }
   return layout.size;

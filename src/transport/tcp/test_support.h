@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "bdev/delay/delay_bdev.h"
 #include "bdev/ram/ram_bdev.h"
 #include "core/test_support.h"
 #include "nvmf/subsystem.h"
@@ -23,6 +24,14 @@ inline constexpr char kSubsystemNqn[] = "nqn.2026-01.test:weft";
 inline constexpr char kHostNqn[] = "nqn.2026-01.test:host";
 inline constexpr uint32_t kBlockSize = 512;
 inline constexpr uint64_t kBlocks = 8192;
+inline constexpr Duration kWriteDelay = seconds(1);
+
+/// Bytes that tell where they are; another `seed`, other bytes.
+inline Bytes pattern(size_t size, uint8_t seed) {
+  Bytes bytes(size);
+  for (size_t i = 0; i < size; ++i) bytes[i] = std::byte(i * 7 + i / 251 + seed);
+  return bytes;
+}
 
 inline Limits small_limits() {
   Limits limits;
@@ -33,7 +42,7 @@ inline Limits small_limits() {
   return limits;
 }
 
-/// NSID 1 of kSubsystemNqn is a RAM disk.
+/// NSID 1 of kSubsystemNqn is a RAM disk; NSID 2 one that takes kWriteDelay for each write.
 class TestTarget {
  public:
   explicit TestTarget(const Limits& limits) {
@@ -42,7 +51,11 @@ class TestTarget {
     nvmf::Subsystem& subsystem = **target->add_subsystem({.nqn = kSubsystemNqn, .serial = "TEST", .access = {.allow_any_host = true}});
     nvmf::NamespaceIdentity identity;
     identity.uuid.fill(std::byte{1});
-    target->add_namespace(subsystem, 1, identity, std::move(*bdev::make_ram(memory, "ram:test", kBlocks, kBlockSize)), [](const Result<void>& added) { WEFT_ASSERT(added.has_value()); });
+    target->add_namespace(subsystem, 1, identity, ram(), [](const Result<void>& added) { WEFT_ASSERT(added.has_value()); });
+    // No two namespaces are the same: hosts take equal identities for two paths to one.
+    identity.uuid.fill(std::byte{2});
+    auto slow = bdev::make_delay(ram(), {.op = bdev::OpClass::kWrite, .delay = kWriteDelay});
+    target->add_namespace(subsystem, 2, identity, std::move(slow), [](const Result<void>& added) { WEFT_ASSERT(added.has_value()); });
     run();
     shared.emplace(*target->shards().front());
   }
@@ -59,6 +72,7 @@ class TestTarget {
     clock.advance(by);
     run();
   }
+  std::unique_ptr<bdev::Bdev> ram() { return std::move(*bdev::make_ram(memory, "ram:test", kBlocks, kBlockSize)); }
 
   testing_support::ManualClock clock;
   testing_support::NullSink sink;
@@ -107,7 +121,7 @@ class TestPeer final : public ConnectionOwner, public net::Outlet {
     do {
       target_.run();
       flush();
-    } while (connection_->has_pending() && !is_closed);
+    } while (!is_closed && (connection_->has_pending() || connection_->wish() >= net::Wish::kCloseSent));
   }
   void advance(Duration by) {
     target_.advance(by);
@@ -151,7 +165,7 @@ class TestPeer final : public ConnectionOwner, public net::Outlet {
       }
       kept_.insert(kept_.end(), bytes.begin(), bytes.end());
       bytes = {};
-      present();
+      if (connection_->receive_max() > 0) present();
     }
   }
   void present() {
@@ -161,6 +175,7 @@ class TestPeer final : public ConnectionOwner, public net::Outlet {
   }
   void flush() {
     if (is_closed) return;
+    const bool is_last_try = connection_->wish() >= net::Wish::kCloseSent;
     std::vector<iovec> room(16);
     const auto pieces = connection_->pending(room);
     size_t left = options.window;
@@ -173,10 +188,11 @@ class TestPeer final : public ConnectionOwner, public net::Outlet {
       taken += count;
     }
     if (taken > 0) connection_->sent(taken, target_.reactor.now());
-    if (connection_->wish() >= net::Wish::kCloseSent) hang_up();
+    if (is_last_try) hang_up();
   }
   void wants_send() override {}
   void wants_receive() override {
+    WEFT_ASSERT(connection_->receive_max() > 0);
     if (!is_closed) present();
   }
   void on_finished(Connection&) override { is_finished = true; }
