@@ -3,8 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "net/memory_net.h"
-#include "transport/tcp/test_support.h"
+#include "transport/tcp/test_server.h"
 
 namespace weft::tcp {
 namespace {
@@ -42,26 +41,9 @@ class AcceptorTest : public ::testing::Test {
     limits.connections = 2;
     return limits;
   }
-  AcceptorTest() {
-    target_.reactor.add(net_);
-    target_.reactor.add(sockets_);
-    const Acceptor<net::MemoryNet>::Room room{net_, sockets_, *target_.target->shards().front()};
-    acceptor_ = std::make_unique<Acceptor<net::MemoryNet>>(limits_, std::span(&room, 1));
-    address_ = *acceptor_->listen({"127.0.0.1", 0, false});
-  }
-  ~AcceptorTest() override {
-    bool is_empty = false;
-    acceptor_->stop([&] { is_empty = true; });
-    clients_.clear();
-    target_.run();
-    EXPECT_TRUE(is_empty);
-    acceptor_.reset();
-    target_.reactor.remove(sockets_);
-    target_.reactor.remove(net_);
-  }
   net::MemoryStream& connect() {
-    clients_.push_back(std::make_unique<net::MemoryStream>(std::move(*net_.connect(address_))));
-    target_.run();
+    clients_.push_back(std::make_unique<net::MemoryStream>(server_.connect()));
+    server_.target.run();
     return *clients_.back();
   }
   static void send(net::MemoryStream& stream, Bytes bytes) {
@@ -75,38 +57,34 @@ class AcceptorTest : public ::testing::Test {
   }
 
   Limits limits_ = limits();
-  TestTarget target_{limits_};
-  net::MemoryNet net_{{}};
-  net::Sockets sockets_{target_.reactor, {.receive_bytes = 65536, .send_iovecs = 64, .partial_bytes = Connection::kPartialMax, .stalled_send = seconds(30)}};
-  std::unique_ptr<Acceptor<net::MemoryNet>> acceptor_;
-  net::Address address_;
+  TestServer server_{limits_};
   std::vector<std::unique_ptr<net::MemoryStream>> clients_;
 };
 
 TEST_F(AcceptorTest, ANewConnectionAnswersIcReq) {
   net::MemoryStream& client = connect();
   send(client, ic_req({}));
-  target_.run();
+  server_.target.run();
   EXPECT_EQ(receive(client).bytes, sizeof(IcResp));
-  EXPECT_EQ(acceptor_->totals().connections, 1u);
+  EXPECT_EQ(server_.acceptor->totals().connections, 1u);
 }
 
 TEST_F(AcceptorTest, AConnectionThatGoesMakesRoomForAnother) {
   connect();
   connect();
   EXPECT_EQ(receive(connect()).kind, net::Transfer::Kind::kEnd);
-  EXPECT_EQ(acceptor_->totals().refused, 1u);
+  EXPECT_EQ(server_.acceptor->totals().refused, 1u);
   clients_.front()->close();
-  target_.run();
-  EXPECT_EQ(acceptor_->totals().connections, 1u);
+  server_.target.run();
+  EXPECT_EQ(server_.acceptor->totals().connections, 1u);
   EXPECT_EQ(receive(connect()).kind, net::Transfer::Kind::kWouldBlock);
 }
 
 TEST_F(AcceptorTest, APeerThatSaysNothingIsDroppedInTime) {
   net::MemoryStream& client = connect();
-  target_.advance(milliseconds(limits_.handshake_ms) + milliseconds(10));
+  server_.target.advance(milliseconds(limits_.handshake_ms) + milliseconds(10));
   EXPECT_EQ(receive(client).kind, net::Transfer::Kind::kEnd);
-  EXPECT_EQ(acceptor_->totals().timeouts, 1u);
+  EXPECT_EQ(server_.acceptor->totals().timeouts, 1u);
 }
 
 }  // namespace
