@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/intrusive_list.h"
+#include "base/log.h"
 #include "nvmf/command.h"
 #include "nvmf/freezer.h"
 #include "nvmf/namespace.h"
@@ -51,6 +52,9 @@ class NamespaceView {
   /// Calls `drained` when no command is counted any more.
   void on_idle(std::move_only_function<void()> drained);
 
+  /// Of lines that say that the device does not answer: thousands of commands may time out together.
+  RateLimit& late_log() { return late_log_; }
+
  private:
   Shard& shard_;
   Namespace& namespace_;
@@ -64,6 +68,7 @@ class NamespaceView {
   IntrusiveList<Command, &Command::link> parked_;
   std::move_only_function<void()> on_drained_;
   std::move_only_function<void()> on_idle_;
+  RateLimit late_log_;
 };
 
 }  // namespace weft::nvmf

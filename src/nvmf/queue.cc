@@ -454,8 +454,11 @@ void Queue::log_error(Command& command) {
 void Queue::time_out(Command& command) {
   WEFT_ASSERT(command.state == CommandState::kExecuting);
   NamespaceView& view = *command.view;
-  shard_.reactor().log().warn("{}: {} on namespace {} does not answer; the command is failed, its buffer is kept",
-                              view.info().name, is_write(command.sqe) ? "a write" : "a command", view.ns().nsid());
+  if (view.late_log().allow(shard_.reactor().now())) {
+    shard_.reactor().log().warn("{}: {} on namespace {} does not answer; the command is failed, its buffer is kept ({} more like it)",
+                                view.info().name, is_write(command.sqe) ? "a write" : "a command", view.ns().nsid(),
+                                view.late_log().suppressed());
+  }
   if (is_write(command.sqe)) view.ns().add_late_write();
   if (command.holds_freeze) thaw(command);
   view.hold();
