@@ -561,7 +561,8 @@ void Queue::stop() {
 }
 
 bool Queue::is_quiet() const {
-  bool is_quiet = true;
+  // The end of the admin queue is the end of the association: it waits until the I/O queues have finished what executes.
+  bool is_quiet = !is_admin() || controller_ == nullptr || controller_->io_queues().empty();
   slots_.for_each([&](const Command& command) {
     if (command.state == CommandState::kExecuting || command.state == CommandState::kResponding) is_quiet = false;
   });

@@ -337,6 +337,22 @@ TEST_P(Loop, AReadThatEndsAfterItsConnectionGivesItsBufferBack) {
   EXPECT_EQ(buffers.bytes_in_use(Share::kRead), 0u);
 }
 
+TEST_P(Loop, StoppingFinishesWhatADeviceHasBeforeTheConnectionsClose) {
+  const auto data = pattern(512, 1);
+  std::optional<nvme::Cqe> running;
+  bool is_stopped = false;
+  io->start({.sqe = io_sqe(IoOpcode::kWrite, 1, 1, 2), .from_host = data}, running);
+  target.target().stop([&] { is_stopped = true; });
+  target.pass(milliseconds(target.target().limits().shutdown_ms - 500));
+  EXPECT_FALSE(running);
+  EXPECT_FALSE(io->connection().is_closed());
+  slow->finish_all();
+  target.until([&] { return is_stopped; });
+  ASSERT_TRUE(running);
+  EXPECT_TRUE(running->decoded_status().ok());
+  EXPECT_EQ(admin.connection().close_reason(), nvmf::CloseReason::kShutdown);
+}
+
 TEST_P(Loop, LosingTheAdminQueueEndsTheAssociation) {
   admin.connection().disconnect();
   target.until([&] { return io->connection().is_detached() && admin.connection().is_detached(); });
