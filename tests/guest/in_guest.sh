@@ -6,14 +6,26 @@ set -u
 # shellcheck source=/dev/null
 . /share/env
 
+# where_it_hangs: each process with what it waits for in the kernel, and the I/O that block devices have outstanding (reads, writes).
+where_it_hangs() {
+    local task
+    for task in /proc/[0-9]*/task/*; do
+        [ -s "${task%/task/*}/cmdline" ] || continue
+        echo "-- $(cat "$task/comm") ${task##*/}: $(sed -n 's/^State:\t//p' "$task/status")"
+        cat "$task/stack"
+    done 2>/dev/null
+    grep -H . /sys/block/nvme*/inflight
+}
+
 # watch PID SECONDS: waits for a job. One that outlives its limit may hang in the kernel, beyond the reach of kill: the blocked tasks go
-# to the console and the job is given up (status 124).
+# to the console, what every process waits for into logs/hang.log, and the job is given up (status 124).
 watch() {
     local pid=$1 deadline=$((SECONDS + $2))
     while kill -0 "$pid" 2>/dev/null; do
         if [ "$SECONDS" -ge "$deadline" ]; then
             echo "weft-guest: job is over its limit of $2 s; blocked tasks follow"
             echo w >/proc/sysrq-trigger
+            where_it_hangs >/share/logs/hang.log 2>&1
             kill -KILL -- "-$pid"
             return 124
         fi

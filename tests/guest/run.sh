@@ -48,13 +48,14 @@ ENV
     time_limit=$((boot_limit + count * job_limit))
 }
 
-# TCG because /dev/kvm may be there and hang; -no-reboot turns the reboot of panic=-1 into an exit.
+# TCG because /dev/kvm may be there and hang; -no-reboot turns the reboot of panic=-1 into an exit. no_timer_check: on a loaded machine the
+# emulated timer does not tick in the few milliseconds that the kernel gives it at boot, and 6.1 panics.
 boot() {
     timeout --kill-after=5 "$time_limit" nice -n 5 qemu-system-x86_64 \
         -accel tcg,thread=multi -cpu max -machine pc -m 1024 -smp 2 \
         -nodefaults -no-user-config -display none -no-reboot -serial "file:$console" \
         -kernel "$image/vmlinuz-$kernel" -initrd "$image/initramfs-$kernel" \
-        -append "console=ttyS0 panic=-1 oops=panic mitigations=off loglevel=6" \
+        -append "console=ttyS0 no_timer_check panic=-1 oops=panic mitigations=off loglevel=6" \
         -drive "file=$image/root.img,format=raw,if=virtio,snapshot=on" \
         -netdev user,id=net -device virtio-net-pci,netdev=net,romfile= -device virtio-rng-pci \
         -virtfs "local,path=$share,mount_tag=share,security_model=none" </dev/null >"$share/qemu.log" 2>&1 &
@@ -77,6 +78,10 @@ report() {
             cat "$share/logs/$name.log"
         fi
     done <"$share/joblist"
+    if [ -e "$share/logs/hang.log" ]; then
+        say "what was running when the job was given up:"
+        cat "$share/logs/hang.log"
+    fi
     say "last lines of the console:"
     tail -n 60 "$console" 2>/dev/null || true
     cat "$share/qemu.log"
