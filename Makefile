@@ -26,9 +26,10 @@ fast:  ## the tests that every commit passes, in about a minute
 	@$(MAKE) --no-print-directory build-dev
 	@ctest --preset dev -L fast
 
-bench:  ## the yardstick: our target beside the raw ceiling, interleaved on two cores
-	@tools/install_packages.sh run
+bench:  ## instructions per command, and the yardstick: our target beside the raw ceiling, interleaved on two cores
+	@tools/install_packages.sh test
 	@$(MAKE) --no-print-directory build-release
+	@bench/instructions.py --build build/release
 	@bench/yardstick.py --build build/release
 
 tidy:  ## clang-tidy 19 over everything
