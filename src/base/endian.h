@@ -21,6 +21,8 @@ struct Le {
     for (size_t i = 0; i < Bytes; ++i) raw[i] = std::byte(value >> (8 * i));
   }
   constexpr operator T() const {  // NOLINT: see above
+    // One load. Compilers do not always make one of the loop below.
+    if constexpr (Bytes == sizeof(T)) return std::bit_cast<T>(raw);
     T value = 0;
     for (size_t i = 0; i < Bytes; ++i) value |= T(T(raw[i]) << (8 * i));
     return value;
