@@ -1,8 +1,10 @@
 #include "platform/linux/files.h"
 
+#include <csignal>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/falloc.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -69,16 +71,24 @@ Result<void> check_size(const FileRequest& request, uint64_t size_bytes, uint32_
   return {};
 }
 
+// A target that was killed keeps its lock until the kernel has taken back what its io_uring had in flight: its successor waits for that.
+constexpr int kLockTries = 40;
+constexpr int kLockRetryMs = 50;
+
+bool is_alive(pid_t process) { return ::kill(process, 0) == 0 || errno == EPERM; }
+
 Result<void> lock(const FileRequest& request, int fd, const struct stat& status) {
-  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return {};
-  if (errno != EWOULDBLOCK) return system_error(request, "cannot lock it");
-  const auto locks = read_text("/proc/locks");
   const FileIdentity file{{major(status.st_dev), minor(status.st_dev)}, status.st_ino};
-  const auto holder = locks ? find_lock_holder(*locks, file) : std::nullopt;
-  return refuse(Errc::kBusy, request,
-                !holder              ? "it is locked by another process"
-                : *holder == getpid() ? "it is in use by another namespace of this target"
-                                     : fmt::format("it is locked by process {}", *holder));
+  for (int tries_left = kLockTries;; --tries_left) {
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return {};
+    if (errno != EWOULDBLOCK) return system_error(request, "cannot lock it");
+    const auto locks = read_text("/proc/locks");
+    const auto holder = locks ? find_lock_holder(*locks, file) : std::nullopt;
+    if (holder == getpid()) return refuse(Errc::kBusy, request, "it is in use by another namespace of this target");
+    if (holder && is_alive(*holder)) return refuse(Errc::kBusy, request, fmt::format("it is locked by process {}", *holder));
+    if (tries_left == 0) return refuse(Errc::kBusy, request, "it is locked by another process");
+    ::poll(nullptr, 0, kLockRetryMs);
+  }
 }
 
 /// Under a loop device the file has a second way in.
