@@ -8,6 +8,8 @@
 allow_message 'nvme nvme[0-9]+: .*(receive failed|failed to send request|starting error recovery|[Rr]econnect|Failed reconnect|failed to connect socket|failed nvme_keep_alive|queue .* error|Property (Set|Get) error|Connect command failed|creating|socket)'
 allow_message 'nvme_tcp: queue [0-9]+: failed to receive icresp'
 allow_message 'no usable path - requeuing I/O'
+# Namespace 1 is memory: after a restart it is another disk, with identifiers of its own.
+allow_message 'nvme nvme[0-9]+: identifiers changed for nsid 1'
 # The kernel retries these.
 allow_message 'nvme[0-9]+c?[0-9]*n[0-9]+: I/O Cmd.*(Host Aborted|Host Pathing)'
 
