@@ -30,6 +30,7 @@ Controller::Controller(Shard& shard, SubsystemView& view, HostIdentity host, Que
 
 Controller::~Controller() {
   WEFT_ASSERT(io_queues_.empty());
+  if (shutdown_flush_ != nullptr) shutdown_flush_->forget();
   shard_.reactor().disarm(association_timer_);
 }
 

@@ -16,6 +16,7 @@
 #include "nvmf/features.h"
 #include "nvmf/keep_alive.h"
 #include "nvmf/queue.h"
+#include "nvmf/shutdown_flush.h"
 #include "nvmf/subsystem.h"
 #include "wire/nvme/registers.h"
 
@@ -118,6 +119,7 @@ class Controller {
   uint32_t csts_ = 0;
   uint16_t io_queues_granted_;
   bool is_ending_ = false;
+  ShutdownFlush* shutdown_flush_ = nullptr;  // in progress
   bool is_disabling_ = false;  // CC.EN was cleared, CSTS.RDY is not yet
   uint32_t aborts_outstanding_ = 0;
   std::vector<IoQueue> io_queues_;

@@ -91,8 +91,11 @@ void Controller::shut_down() {
   release_events();
   keep_alive_.stop();
   delete_io_queues(CloseReason::kControllerReset, [this] {
-    csts_ = (csts_ & ~nvme::Csts::kShstMask) | nvme::Csts::kShstComplete;
-    arm_association_timer();
+    shutdown_flush_ = ShutdownFlush::start(view_, [this] {
+      shutdown_flush_ = nullptr;
+      csts_ = (csts_ & ~nvme::Csts::kShstMask) | nvme::Csts::kShstComplete;
+      arm_association_timer();
+    });
   });
 }
 

@@ -384,10 +384,21 @@ TEST_P(Loop, EnablingDuringAResetTakesEffectWhenTheResetIsOver) {
   EXPECT_TRUE(again.connect({.cntlid = cntlid, .qid = 1}).decoded_status().ok());
 }
 
-TEST_P(Loop, ShutdownIsReportedWhenTheIoQueuesAreGone) {
+TEST_P(Loop, ShutdownIsReportedWhenTheIoQueuesAreGoneAndTheCachesAreFlushed) {
   EXPECT_TRUE(admin.property_set(nvme::property::kCc, TestQueue::kCcEnabled | 1 << 14).decoded_status().ok());
-  target.until([&] { return io->connection().is_detached(); });
+  target.until([&] { return io->connection().is_detached() && slow->ios.size() == 1; });
+  EXPECT_EQ(slow->ios.front()->op, bdev::Op::kFlush);
+  EXPECT_EQ(admin.property_get(nvme::property::kCsts).dw0 & nvme::Csts::kShstMask, uint32_t{nvme::Csts::kShstOccurring});
+  slow->finish_all();
   EXPECT_EQ(admin.property_get(nvme::property::kCsts).dw0 & nvme::Csts::kShstMask, uint32_t{nvme::Csts::kShstComplete});
+}
+
+TEST_P(Loop, AHostThatGoesDuringItsShutdownsFlushLeavesNothingBehind) {
+  EXPECT_TRUE(admin.property_set(nvme::property::kCc, TestQueue::kCcEnabled | 1 << 14).decoded_status().ok());
+  target.until([&] { return slow->ios.size() == 1; });
+  admin.connection().disconnect();
+  target.until([&] { return admin.connection().is_detached(); });
+  slow->finish_all();
 }
 
 TEST_P(Loop, SubsystemResetReachesEveryController) {
