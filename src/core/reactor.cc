@@ -12,7 +12,7 @@ Reactor::~Reactor() {
 
 void Reactor::post(Message& message) {
   mailbox_.post(message);
-  // seq_cst pairs with sleep(): either the reactor sees the message before it sleeps, or we see that it sleeps.
+  // seq_cst pairs with fall_asleep(): either the reactor sees the message before it sleeps, or we see that it sleeps.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (is_sleeping_.load(std::memory_order_relaxed)) clock_.wake();
 }
@@ -40,18 +40,24 @@ void Reactor::run() {
       busy_ns_ += uint64_t((clock_.now() - now_).ns);
       ++busy_cycles_;
     } else if (options_.poll == PollMode::kAdaptive && now_ - last_work_ >= options_.spin) {
-      sleep();
+      if (const auto deadline = fall_asleep()) {
+        clock_.wait(*deadline);
+        wake_up();
+      }
     }
   }
   thread_ = {};  // whoever tidies up turns it on another thread
 }
 
-void Reactor::sleep() {
+std::optional<Instant> Reactor::fall_asleep() {
   is_sleeping_.store(true, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst);  // see post()
-  if (mailbox_.empty() && !is_stopping_.load(std::memory_order_acquire)) clock_.wait(timers_.next_deadline());
-  is_sleeping_.store(false, std::memory_order_relaxed);
+  if (mailbox_.empty() && !is_stopping_.load(std::memory_order_acquire)) return timers_.next_deadline();
+  wake_up();
+  return std::nullopt;
 }
+
+void Reactor::wake_up() { is_sleeping_.store(false, std::memory_order_relaxed); }
 
 void Reactor::stop() {
   is_stopping_.store(true, std::memory_order_release);

@@ -3,11 +3,12 @@
 //   4. every poller polls, in the order in which they registered (media before network, so that completions leave in the same cycle);
 //   5. every poller flushes, in the same order;
 //   6. with nothing done for the spin time, the reactor sleeps until something wakes it or the next timer is due.
-// run() is the production loop; the simulator calls run_once() itself.
+// run() is the production loop; the simulator calls what it consists of: run_once(), fall_asleep(), wake_up().
 #pragma once
 #include <atomic>
 #include <concepts>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "base/log.h"
@@ -55,6 +56,11 @@ class Reactor {
   enum class Turn : uint8_t { kWorked, kIdle };
   /// One cycle without the sleep. Returns whether anything was done or is waiting to be flushed.
   Turn run_once();
+  /// The sleep, for who turns the reactor by run_once(): from here on post() calls clock().wake(). Returns when the next timer is due, or nothing
+  /// when a message has come in the meantime, and then the reactor is awake. Requires: awake, and the last cycle was idle.
+  std::optional<Instant> fall_asleep();
+  /// Ends the sleep, before the next cycle.
+  void wake_up();
   /// Cycles until stop(). The caller's thread becomes the reactor's.
   void run();
   /// Any thread. run() returns after the cycle it is in.
@@ -68,8 +74,6 @@ class Reactor {
   void assert_here() const { WEFT_ASSERT(thread_ == std::thread::id{} || thread_ == std::this_thread::get_id()); }
 
  private:
-  void sleep();
-
   Options options_;
   Clock& clock_;
   Log log_;
