@@ -1,6 +1,7 @@
-// What production code carries for the simulator: probes, which say that a rare branch was reached, and plants, bugs that a test switches on
-// to see a checker catch them. Both exist only where WEFT_SIMULATION is defined (the libraries of weft-sim, and the sanitizer and fuzz builds);
-// elsewhere a probe is nothing and a plant is the constant false. docs/simulation.md says when to use them.
+// What production code carries for the simulator: probes, which say that a rare branch was reached, and plants, bugs
+// that a test switches on to see a checker catch them. Both exist only where WEFT_SIMULATION is defined (the libraries
+// of weft-sim, and the sanitizer and fuzz builds); elsewhere a probe is nothing and a plant is the constant false.
+// docs/simulation.md says when to use them.
 #pragma once
 #ifdef WEFT_SIMULATION
 
@@ -19,8 +20,8 @@ struct MarkName {
   consteval MarkName(const char (&name)[N]) { std::copy_n(name, N, text); }
 };
 
-/// One name in the list of all probes, or of all plants, that are linked into the program. The only mutable global state below app/: a mark must
-/// be reachable from any line.
+/// One name in the list of all probes, or of all plants, that are linked into the program. The only mutable global
+/// state below app/: a mark must be reachable from any line.
 class Mark {
  public:
   enum class Kind : uint8_t { kProbe, kPlant };

@@ -6,7 +6,9 @@
 
 namespace weft::sim {
 
-bool Agenda::is_later(const Event& a, const Event& b) { return std::tie(a.when.ns, a.lot, a.sequence) > std::tie(b.when.ns, b.lot, b.sequence); }
+bool Agenda::is_later(const Event& a, const Event& b) {
+  return std::tie(a.when.ns, a.lot, a.sequence) > std::tie(b.when.ns, b.lot, b.sequence);
+}
 
 void Agenda::at(Instant when, Action action) {
   events_.push_back({std::max(when, now_), random_.next(), sequence_++, std::move(action)});

@@ -1,11 +1,11 @@
-// Virtual time: what will happen in the world, and when. One heap of events; events of the same instant happen in an order drawn from the seed,
-// so that no code can come to rely on one. Nothing else in the simulator has a clock.
+// Virtual time: what will happen in the world, and when. One heap of events; events of the same instant happen in an
+// order drawn from the seed, so that no code can come to rely on one. Nothing else in the simulator has a clock.
 #pragma once
-#include <functional>
-#include <vector>
-
 #include "base/prng.h"
 #include "base/time.h"
+
+#include <functional>
+#include <vector>
 
 namespace weft::sim {
 

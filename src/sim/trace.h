@@ -1,13 +1,13 @@
-// The run as a list of events: each goes into one hash, which must be the same when the seed is run again, and is printed when asked.
+// The run as a list of events: each goes into one hash, which must be the same when the seed is run again, and is
+// printed when asked.
 #pragma once
-#include <fmt/format.h>
+#include "base/time.h"
 
 #include <cstdint>
 #include <cstdio>
+#include <fmt/format.h>
 #include <string>
 #include <string_view>
-
-#include "base/time.h"
 
 namespace weft::sim {
 
