@@ -27,6 +27,8 @@ class Agenda {
   bool step();
   /// Steps until the next event would be after `end`, then moves time there.
   void run_until(Instant end);
+  /// Nothing will happen any more.
+  void clear() { events_.clear(); }
 
  private:
   struct Event {
