@@ -231,7 +231,7 @@ bool TargetProcess::stop() {
     if (room->thread.joinable()) room->thread.join();
   }
   if (target_ != nullptr) {
-    for (const auto& shard : target_->shards()) is_clean_ &= !shard->has_quarantine();
+    for (const auto& shard : target_->shards()) is_clean_ &= !shard->has_io_in_device();
   }
   drain_log();
   return is_clean_;

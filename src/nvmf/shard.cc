@@ -163,6 +163,14 @@ void Shard::stop(Instant deadline) {
   watch_stop();
 }
 
+bool Shard::has_io_in_device() const {
+  const auto is_busy = [](const auto& entry) { return !entry.second->is_idle(); };
+  if (!quarantine_.empty() || !leaving_.empty()) return true;
+  return std::ranges::any_of(views_, [&](const auto& view) { return std::ranges::any_of(view->by_nsid, is_busy); });
+}
+
+bool Shard::has_stopped() const { return queues_.empty() && (!has_io_in_device() || reactor_.now() >= stop_deadline_); }
+
 void Shard::watch_stop() {
   const bool is_late = reactor_.now() >= stop_deadline_;
   queues_.for_each([&](Queue& queue) {

@@ -51,6 +51,7 @@ class Shard {
     queues_.for_each(f);
   }
   Controller& add(std::unique_ptr<Controller> controller);
+  size_t controller_count() const { return controllers_.size(); }
   /// Destroys it.
   void remove(Controller& controller);
 
@@ -59,11 +60,13 @@ class Shard {
   /// The device gave the Io of a command without queue back.
   void quarantine_ended(Command& command);
 
-  /// Whether a device still holds an Io of a queue that is gone: then its channel must not be destroyed.
-  bool has_quarantine() const { return !quarantine_.empty(); }
+  /// Whether a device still holds an Io of a queue or a controller that is gone: then its channel must not be destroyed.
+  bool has_io_in_device() const;
 
   /// Every queue stops taking commands and closes when it is quiet, at the latest at `deadline`.
   void stop(Instant deadline);
+  /// Whether stop() has come to its end: no queue is left, and no device holds anything, or has had its time.
+  bool has_stopped() const;
   bool is_stopping() const { return is_stopping_; }
 
  private:

@@ -107,12 +107,12 @@ void Target::stop(std::move_only_function<void()> done) {
 }
 
 void Target::watch_stop() {
-  auto counts = std::make_unique<std::vector<size_t>>(shards_.size());
-  auto& queues = *counts;
-  on_every_shard([&queues](Shard& shard) { queues[shard.index()] = shard.queue_count(); },
-                 [this, counts = std::move(counts)] {
-                   const bool is_empty = std::ranges::all_of(*counts, [](size_t count) { return count == 0; });
-                   if (is_empty) return std::exchange(on_stopped_, {})();
+  // One answer per shard, written by that shard, read when all have answered; no vector<bool>, whose elements share bytes.
+  auto answers = std::make_unique<std::vector<char>>(shards_.size());
+  auto& have_stopped = *answers;
+  on_every_shard([&have_stopped](Shard& shard) { have_stopped[shard.index()] = char(shard.has_stopped()); },
+                 [this, answers = std::move(answers)] {
+                   if (std::ranges::find(*answers, 0) == answers->end()) return std::exchange(on_stopped_, {})();
                    home().arm(stop_watch_, milliseconds(5));
                  });
 }
