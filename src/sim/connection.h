@@ -41,7 +41,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void forget(Side side, bool is_silent);  // the end's process is gone; silent: and says nothing of it
   void cut_after(Side from, size_t bytes, Ending ending) {
     end(from).cut = Cut{bytes, ending};
-  }                        // once so many more have arrived
+  }  // once so many more have arrived
   void resume(Side from);  // what was held goes on
   size_t machine(Side side) const { return end(side).machine; }
   bool is_open(Side side) const { return end(side).is_owned; }

@@ -1,0 +1,66 @@
+#include "sim/host_machine.h"
+
+#include <fmt/format.h>
+
+namespace weft::sim {
+namespace {
+
+constexpr Duration kRestartPause = milliseconds(100);
+
+}  // namespace
+
+host::HostIdentity HostMachine::identity_of(size_t machine) {
+  Uuid id{};
+  id.bytes[0] = uint8_t(0xa0 + machine);
+  id.bytes[15] = 1;
+  return host::identity_from(id);
+}
+
+HostMachine::HostMachine(const Setting& setting, Options options)
+    : setting_(setting), options_(std::move(options)), random_(options_.seed) {}
+
+void HostMachine::start() {
+  WEFT_ASSERT(process_ == nullptr);
+  ++life_;
+  process_ = std::make_unique<HostProcess>(setting_, machine(), random_.next());
+  for (const AssociationPlan& association : options_.plan.associations) {
+    sessions_.push_back(std::make_unique<Session>(setting_, *process_, machine(), association,
+                                                  *options_.targets[association.target], random_.next()));
+    sessions_.back()->start();
+  }
+}
+
+void HostMachine::crash() {
+  if (process_ == nullptr || is_ending_) return;
+  setting_.trace.note(setting_.agenda.now(), "host {}: crashes", machine());
+  for (auto& session : sessions_) session->lose_outstanding();
+  bury();
+  setting_.network.process_died(machine());
+  setting_.agenda.after(kRestartPause, [this, life = life_] {
+    if (life == life_) start();
+  });
+}
+
+void HostMachine::bury() {
+  ++life_;
+  if (process_ == nullptr) return;
+  process_->die();
+  for (auto& session : sessions_) setting_.graveyard.bury(std::move(session));
+  sessions_.clear();
+  setting_.graveyard.bury(std::move(process_));
+}
+
+void HostMachine::shut_down(std::function<void()> done) {
+  is_ending_ = true;
+  auto missing = std::make_shared<size_t>(sessions_.size());
+  for (auto& session : sessions_) {
+    session->end([this, missing, done] {
+      if (--*missing > 0) return;
+      sessions_.clear();
+      process_.reset();
+      done();
+    });
+  }
+}
+
+}  // namespace weft::sim

@@ -1,0 +1,51 @@
+// A machine with a host: its associations, each made again whenever it is lost, and the lives of its process.
+#pragma once
+#include "sim/host_process.h"
+#include "sim/plan.h"
+#include "sim/session.h"
+#include "sim/setting.h"
+#include "sim/target_machine.h"
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace weft::sim {
+
+class HostMachine {
+ public:
+  struct Options {
+    size_t machine = 0;  // its place in the network
+    const HostPlan& plan;
+    std::span<const std::unique_ptr<TargetMachine>> targets;
+    uint64_t seed = 0;
+  };
+  HostMachine(const Setting& setting, Options options);
+
+  size_t machine() const { return options_.machine; }
+  static host::HostIdentity identity_of(size_t machine);
+
+  /// Requires: there is no process.
+  void start();
+  HostProcess* process() { return process_.get(); }
+  std::span<const std::unique_ptr<Session>> sessions() const { return sessions_; }
+
+  // Faults.
+  void crash();  // and starts again a moment later
+
+  /// Ends every session in order; `done` when there is none left. Requires: a process.
+  void shut_down(std::function<void()> done);
+  /// The process, if there is one, stops where it is, for good.
+  void bury();
+
+ private:
+  Setting setting_;
+  Options options_;
+  Prng random_;
+  std::unique_ptr<HostProcess> process_;
+  std::vector<std::unique_ptr<Session>> sessions_;
+  uint64_t life_ = 0;
+  bool is_ending_ = false;
+};
+
+}  // namespace weft::sim

@@ -1,0 +1,277 @@
+#include "sim/target_machine.h"
+
+#include "bdev/delay/delay_bdev.h"
+#include "bdev/ram/ram_bdev.h"
+#include "bdev/uring/uring_bdev.h"
+#include "sim/disk_medium.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace weft::sim {
+namespace {
+
+constexpr Duration kRestartPause = milliseconds(200);
+
+}  // namespace
+
+TargetMachine::TargetMachine(const Setting& setting, Options options)
+    : setting_(setting), options_(std::move(options)), random_(options_.seed) {
+  for (const SubsystemPlan& subsystem : plan().subsystems) {
+    std::vector<Place> places;
+    for (const NamespacePlan& ns : subsystem.namespaces) {
+      Place place{.plan = ns};
+      if (ns.medium == MediumKind::kDisk || ns.medium == MediumKind::kDelayedDisk) {
+        const DiskShape shape{.name = fmt::format("disk {}.{}.{}", machine(), places_.size(), places.size() + 1),
+                              .size_bytes = (ns.blocks * ns.block_bytes + 4095) / 4096 * 4096,
+                              .physical_block_bytes = ns.block_bytes,
+                              .alignment = {.memory = random_.one_in(2) ? 512u : 1u, .offset = ns.block_bytes},
+                              .has_volatile_cache = ns.has_volatile_cache,
+                              .discarded_reads_zero = !random_.one_in(4)};
+        place.disk = std::make_unique<Disk>(Disk::World{setting.agenda, setting.referee, setting.trace}, shape,
+                                            Prng{random_.next()}, DiskOptions{});
+      }
+      places.push_back(std::move(place));
+    }
+    places_.push_back(std::move(places));
+  }
+}
+
+std::vector<Disk*> TargetMachine::disks() {
+  std::vector<Disk*> found;
+  for (auto& places : places_) {
+    for (Place& place : places) {
+      if (place.disk != nullptr) found.push_back(place.disk.get());
+    }
+  }
+  return found;
+}
+
+void TargetMachine::start() {
+  WEFT_ASSERT(process_ == nullptr);
+  ++life_;
+  state_ = State::kStarting;
+  TargetProcess::Options options{.machine = machine(),
+                                 .reactors = plan().reactors,
+                                 .limits = plan().limits,
+                                 .seed = random_.next(),
+                                 .on_log = options_.on_log};
+  if (random_.one_in(8)) options.refused_request = random_.below(40);
+  auto process = TargetProcess::start(setting_, std::move(options));
+  if (!process) {
+    setting_.trace.note(setting_.agenda.now(), "target {}: cannot start: {}", machine(), process.error().what());
+    return start_after(kRestartPause);
+  }
+  process_ = std::move(*process);
+  for (const SubsystemPlan& subsystem : plan().subsystems) {
+    const auto added = process_->target().add_subsystem(
+        {.nqn = subsystem.nqn, .serial = "SIM", .access = {.hosts = options_.host_nqns}});
+    WEFT_ASSERT(added.has_value());
+  }
+  process_->target().home().post([this] { add_all(0, 0); });
+}
+
+void TargetMachine::start_after(Duration pause) {
+  state_ = State::kOff;
+  setting_.agenda.after(pause, [this, life = life_] {
+    if (life == life_ && state_ == State::kOff) start();
+  });
+}
+
+void TargetMachine::add_all(size_t subsystem, size_t index) {
+  if (subsystem == places_.size()) return listen();
+  if (index == places_[subsystem].size()) return add_all(subsystem + 1, 0);
+  if (!places_[subsystem][index].plan.is_there_at_start) return add_all(subsystem, index + 1);
+  add(subsystem, index, [this, subsystem, index](const Result<void>& added) {
+    if (!added) return give_up(added.error());
+    add_all(subsystem, index + 1);
+  });
+}
+
+void TargetMachine::add(size_t subsystem, size_t index, Added done) {
+  auto device = make_device(places_[subsystem][index]);
+  if (!device) return done(std::unexpected(device.error()));
+  process_->target().add_namespace(this->subsystem(subsystem), uint32_t(index + 1), make_identity(subsystem, index),
+                                   std::move(*device), std::move(done));
+}
+
+void TargetMachine::listen() {
+  const auto bound = process_->transport().listen(Network::address_of(machine(), kPort));
+  WEFT_ASSERT(bound.has_value());
+  process_->target().set_listeners({{.host = bound->host, .port = bound->port}});
+  state_ = State::kServing;
+  setting_.trace.note(setting_.agenda.now(), "target {}: serves", machine());
+}
+
+/// Starting has failed half-way: the process ends in order, and another one tries.
+void TargetMachine::give_up(const Error& error) {
+  setting_.trace.note(setting_.agenda.now(), "target {}: cannot start: {}", machine(), error.what());
+  state_ = State::kStopping;
+  setting_.agenda.after({}, [this, life = life_] {
+    if (life != life_ || process_ == nullptr) return;
+    process_->stop([this, life] {
+      if (life != life_) return;
+      check_nothing_left();
+      start_after(kRestartPause);
+    });
+  });
+}
+
+Result<std::unique_ptr<bdev::Bdev>> TargetMachine::make_device(Place& place) {
+  const NamespacePlan& ns = place.plan;
+  const bool is_delayed = ns.medium == MediumKind::kDelayedRam || ns.medium == MediumKind::kDelayedDisk;
+  std::unique_ptr<bdev::Bdev> device;
+  if (place.disk != nullptr) {
+    auto info = place.disk->info(ns.block_bytes);
+    info.block_count = ns.blocks;
+    device = std::make_unique<bdev::UringBdev<DiskMedium>>(std::make_unique<DiskMedium>(*place.disk), std::move(info),
+                                                           process_->memory());
+  } else {
+    auto ram = bdev::make_ram(process_->memory(), "ram", ns.blocks, ns.block_bytes);
+    if (!ram) return ram;
+    device = std::move(*ram);
+  }
+  if (is_delayed) device = bdev::make_delay(std::move(device), {.delay = microseconds(int64_t(random_.below(20'000)))});
+  return device;
+}
+
+nvmf::NamespaceIdentity TargetMachine::make_identity(size_t subsystem, size_t index) {
+  nvmf::NamespaceIdentity identity;
+  // RAM is new with each process, a disk is the same for ever.
+  const bool is_lasting = places_[subsystem][index].disk != nullptr;
+  const std::byte parts[] = {std::byte(machine() + 1), std::byte(subsystem + 1), std::byte(index + 1),
+                             std::byte(is_lasting ? 0 : life_)};
+  std::ranges::copy(parts, identity.uuid.begin());
+  std::ranges::copy(parts, identity.nguid.begin());
+  std::ranges::copy(parts, identity.eui64.begin());
+  return identity;
+}
+
+void TargetMachine::crash() {
+  if (process_ == nullptr) return;
+  setting_.trace.note(setting_.agenda.now(), "target {}: crashes", machine());
+  bury();
+  setting_.network.process_died(machine());
+  for (Disk* disk : disks()) disk->process_died();
+  start_after(kRestartPause);
+}
+
+void TargetMachine::cut_power() {
+  if (state_ == State::kWithoutPower) return;
+  setting_.trace.note(setting_.agenda.now(), "target {}: without power", machine());
+  bury();
+  setting_.network.power_lost(machine());
+  for (Disk* disk : disks()) disk->power_cut();
+  state_ = State::kWithoutPower;
+}
+
+void TargetMachine::restore_power() {
+  if (state_ != State::kWithoutPower) return;
+  setting_.network.power_returned(machine());
+  start_after(kRestartPause);
+}
+
+void TargetMachine::bury() {
+  ++life_;
+  if (process_ == nullptr) return;
+  process_->die();
+  setting_.graveyard.bury(std::move(process_));
+}
+
+bool TargetMachine::has_namespace(size_t subsystem, size_t index) {
+  return this->subsystem(subsystem).namespaces().contains(uint32_t(index + 1));
+}
+
+void TargetMachine::add_namespace(size_t subsystem, size_t index) {
+  if (!is_serving()) return;
+  process_->target().home().post([this, subsystem, index, life = life_] {
+    if (life != life_ || !is_serving() || has_namespace(subsystem, index)) return;
+    add(subsystem, index, [this, subsystem, index](const Result<void>& added) {
+      setting_.trace.note(setting_.agenda.now(), "target {}: namespace {}.{} added: {}", machine(), subsystem,
+                          index + 1, added ? "ok" : added.error().what());
+    });
+  });
+}
+
+void TargetMachine::remove_namespace(size_t subsystem, size_t index) {
+  if (!is_serving()) return;
+  process_->target().home().post([this, subsystem, index, life = life_] {
+    if (life != life_ || !is_serving() || !has_namespace(subsystem, index)) return;
+    process_->target().remove_namespace(
+        this->subsystem(subsystem), uint32_t(index + 1), [this, subsystem, index](const Result<void>& removed) {
+          setting_.trace.note(setting_.agenda.now(), "target {}: namespace {}.{} removed: {}", machine(), subsystem,
+                              index + 1, removed ? "ok" : removed.error().what());
+        });
+  });
+}
+
+void TargetMachine::want_every_namespace() {
+  for (size_t subsystem = 0; subsystem < places_.size(); ++subsystem) {
+    for (size_t index = 0; index < places_[subsystem].size(); ++index) {
+      places_[subsystem][index].plan.is_there_at_start = true;
+      if (is_serving() && !has_namespace(subsystem, index)) add_namespace(subsystem, index);
+    }
+  }
+  // What is being removed now is added when it has gone; a process that is about to start adds all of its own.
+  setting_.agenda.after(milliseconds(50), [this] {
+    if (!is_serving() || !has_every_namespace()) want_every_namespace();
+  });
+}
+
+bool TargetMachine::has_every_namespace() {
+  for (size_t subsystem = 0; subsystem < places_.size(); ++subsystem) {
+    for (size_t index = 0; index < places_[subsystem].size(); ++index) {
+      if (!has_namespace(subsystem, index)) return false;
+    }
+  }
+  return true;
+}
+
+std::string TargetMachine::what_is_left() {
+  if (process_ == nullptr) return {};
+  std::string left;
+  const auto note = [&](std::string_view what, uint64_t count) {
+    if (count > 0) left += fmt::format("{}{} {}", left.empty() ? "" : ", ", count, what);
+  };
+  note("connections", process_->transport().totals().connections);
+  for (const auto& shard : process_->target().shards()) {
+    note(fmt::format("queues on reactor {}", shard->index()), shard->queue_count());
+    note(fmt::format("controllers on reactor {}", shard->index()), shard->controller_count());
+    note(fmt::format("chunks of slots on reactor {}", shard->index()), shard->slots().chunks_in_use());
+    for (size_t share = 0; share < kShareCount; ++share) {
+      note(fmt::format("bytes of buffer share {} on reactor {}", share, shard->index()),
+           shard->buffers().bytes_in_use(Share(share)));
+    }
+    note(fmt::format("device that holds an Io of reactor {}", shard->index()), shard->has_io_in_device() ? 1 : 0);
+  }
+  for (Disk* disk : disks()) note(fmt::format("operations in {}", disk->shape().name), disk->outstanding());
+  return left;
+}
+
+void TargetMachine::shut_down(std::function<void()> done) {
+  WEFT_ASSERT(is_serving());
+  state_ = State::kStopping;
+  process_->stop([this, done = std::move(done)] {
+    check_nothing_left();
+    state_ = State::kOff;
+    done();
+  });
+}
+
+/// Destroys the process, which asserts in each part that nothing is left in it, and looks at what the machine gave it.
+void TargetMachine::check_nothing_left() {
+  TargetProcess& process = *process_;
+  size_t outstanding = 0;
+  for (Disk* disk : disks()) outstanding += disk->outstanding();
+  if (outstanding > 0)
+    setting_.referee.fail(
+        "leak", fmt::format("target {}: {} operations are still in its disks after its end", machine(), outstanding));
+  process.close();
+  if (process.memory().mapped_bytes() > 0) {
+    setting_.referee.fail("leak", fmt::format("target {}: {} bytes are still mapped after its end", machine(),
+                                              process.memory().mapped_bytes()));
+  }
+  process_.reset();
+}
+
+}  // namespace weft::sim

@@ -1,0 +1,85 @@
+// One life of a target on a simulated machine: reactors, network, memory, target and transport, put together as
+// app/target_process.cc does it for production. Ends in order (stop(), then destruction) or by a crash (die(), then
+// burial).
+#pragma once
+#include "net/sockets.h"
+#include "nvmf/target.h"
+#include "sim/core.h"
+#include "sim/memory.h"
+#include "sim/net.h"
+#include "sim/setting.h"
+#include "transport/tcp/acceptor.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace weft::sim {
+
+/// Hears every line that a target logs.
+using LogListener = std::function<void(std::string_view line)>;
+
+class TargetProcess {
+ public:
+  struct Options {
+    size_t machine = 0;
+    size_t reactors = 1;
+    Limits limits;
+    uint64_t seed = 0;
+    std::optional<uint64_t> refused_request;  // this request for memory fails
+    LogListener on_log;
+  };
+  /// Errors: the target's, when memory was refused.
+  static Result<std::unique_ptr<TargetProcess>> start(const Setting& setting, Options options);
+  /// Requires: close() was called, or nothing was ever connected. A process that died is buried instead.
+  ~TargetProcess();
+
+  nvmf::Target& target() { return *target_; }
+  tcp::Acceptor<Net>& transport() { return *transport_; }
+  Memory& memory() { return memory_; }
+  size_t reactor_count() const { return rooms_.size(); }
+  void stall(size_t reactor, Duration time) { rooms_[reactor]->core.stall(time); }
+  void jump_wall_clock(int64_t milliseconds);
+
+  /// Closes everything in order; `done` when nothing is left but to destroy it. On the agenda, not from a reactor.
+  void stop(std::function<void()> done);
+  /// Destroys target and transport; only the memory is left to look at. Requires: stop() has called back.
+  void close();
+  /// Nothing of it runs any more, and its memory is gone.
+  void die();
+
+ private:
+  class Sink final : public LogSink {
+   public:
+    Sink(const Setting& setting, size_t machine, LogListener listener)
+        : setting_(setting), machine_(machine), listener_(std::move(listener)) {}
+    void write(LogLevel level, std::string_view line) override;
+
+   private:
+    Setting setting_;
+    size_t machine_;
+    LogListener listener_;
+  };
+  struct Room {
+    Room(const Setting& setting, const Options& options, uint32_t index, LogSink& sink);
+    ~Room();
+    Core core;
+    Reactor reactor;
+    Net net;
+    net::Sockets sockets;
+  };
+
+  TargetProcess(const Setting& setting, Options options);
+  Result<void> make();
+
+  Setting setting_;
+  Options options_;
+  Sink sink_;
+  Memory memory_;
+  std::vector<std::unique_ptr<Room>> rooms_;
+  std::unique_ptr<nvmf::Target> target_;
+  std::unique_ptr<tcp::Acceptor<Net>> transport_;
+};
+
+}  // namespace weft::sim

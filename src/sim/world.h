@@ -1,0 +1,71 @@
+// A simulated world from beginning to end: machines, network and checkers of one plan; a phase with faults, in which
+// nothing may go wrong for good; a phase without, in which everything must come right; and an end, at which nothing may
+// be left.
+#pragma once
+#include "sim/faults.h"
+#include "sim/host_machine.h"
+#include "sim/plan.h"
+#include "sim/setting.h"
+#include "sim/stranger.h"
+#include "sim/target_machine.h"
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace weft::sim {
+
+class NoTaps final : public WireTaps {
+  class NoTap final : public WireTap {
+    void on_sent(Side, std::span<const std::byte>, Instant) override {}
+    void on_received(Side, std::span<const std::byte>, Instant) override {}
+    void on_closed(Side, Instant) override {}
+    void on_finished(Side, Instant) override {}
+    bool is_under_digests(Side) const override { return false; }
+  };
+  std::unique_ptr<WireTap> connected(size_t, size_t, const net::Address&, Instant) override {
+    return std::make_unique<NoTap>();
+  }
+};
+
+struct Report {
+  std::optional<Finding> finding;
+  uint64_t hash = 0;
+  uint64_t commands = 0;      // completed
+  uint64_t associations = 0;  // made
+  uint64_t faults = 0;        // injected
+  Duration simulated{};
+};
+
+class World {
+ public:
+  /// Outlives: plan and graveyard outlive the world.
+  World(const Plan& plan, Trace::Print print, Graveyard& graveyard);
+  ~World();
+  /// Once.
+  Report run();
+
+ private:
+  /// Steps until `is_done`, a finding, or `limit`; false in the latter two cases.
+  template <typename F>
+  bool run_until(Duration limit, F is_done);
+  bool has_recovered(Instant since) const;
+  void report_stuck(Instant since);
+  void end_hosts();
+  void end_targets();
+  void bury_all();
+
+  const Plan& plan_;
+  Agenda agenda_;
+  Trace trace_;
+  Referee referee_;
+  NoTaps taps_;
+  Network network_;
+  Setting setting_;
+  Stranger stranger_;
+  std::vector<std::unique_ptr<TargetMachine>> targets_;
+  std::vector<std::unique_ptr<HostMachine>> hosts_;
+  std::unique_ptr<Faults> faults_;
+};
+
+}  // namespace weft::sim
