@@ -1,0 +1,35 @@
+// Puts a WireMonitor on every connection of the simulated network and hands what they read to the checkers. Owned by
+// the world; outlives the network.
+#pragma once
+#include "sim/checkers/wire_events.h"
+#include "sim/referee.h"
+
+#include <vector>
+
+namespace weft::sim {
+
+class WireWatch final : public WireTaps, private WireEvents {
+ public:
+  /// Outlives: the referee outlives the watch.
+  explicit WireWatch(Referee& referee) : referee_(referee) {}
+  /// Before the first connection. Checkers are called in this order. Outlives: `checker` outlives the network.
+  void add(WireEvents& checker) { checkers_.push_back(&checker); }
+
+  std::unique_ptr<WireTap> connected(size_t host_machine, size_t target_machine, const net::Address& address,
+                                     Instant now) override;
+
+ private:
+  void on_initialized(const WireQueue& queue, uint32_t maxh2cdata, Instant now) override;
+  void on_command_sent(const WireQueue& queue, const WireCommand& command, Instant now) override;
+  void on_command_taken(const WireQueue& queue, const WireCommand& command, Instant now) override;
+  void on_r2t(const WireQueue& queue, const nvme::Sqe& sqe, uint32_t length, Instant now) override;
+  void on_completion(const WireQueue& queue, const WireCompletion& completion, Instant now) override;
+  void on_connected(const WireQueue& queue, Instant now) override;
+  void on_closed(const WireQueue& queue, Side by, Instant now) override;
+
+  Referee& referee_;
+  std::vector<WireEvents*> checkers_;
+  uint64_t connections_ = 0;
+};
+
+}  // namespace weft::sim
