@@ -76,7 +76,9 @@ class Controller {
   uint16_t queue_entries() const { return queue_entries_; }
   size_t io_queue_count() const { return io_queues_.size(); }
   Queue& io_queue(size_t index) { return io_queues_[index]->queue(); }
-  /// Why the association has ended, if it has.
+  /// For commands that have no call of their own here. Leave room for Keep Alive. Requires: connect() has succeeded.
+  Queue& admin_queue() { return admin_.queue(); }
+  /// Why the association has ended, if it has; kInvalid: the target broke a rule of the protocol.
   const Error* failure() const { return failure_ ? &*failure_ : nullptr; }
 
  private:

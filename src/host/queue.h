@@ -15,7 +15,7 @@ namespace weft::host {
 /// One command and its data. Embedded in who wants to know its end; must stay where it is until on_completed().
 class Command {
  public:
-  nvme::Sqe sqe{};                 // the queue fills in CID, PSDT and the SGL
+  nvme::Sqe sqe{};                 // submit() fills in the CID; PSDT and the SGL are the queue's affair
   std::span<const std::byte> out;  // data for the controller; at most one of `out` and `in` has bytes
   std::span<std::byte> in;         // where the controller's data goes
 

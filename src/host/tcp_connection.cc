@@ -48,6 +48,7 @@ void TcpConnection::submit(Command& command) {
   slot.progress = Progress::kCapsule;
   slot.data_bytes = slot.r2t_end = 0;
   slot.has_last = slot.has_bad_data_digest = false;
+  command.sqe.cid = cid_of(slot);
   build_capsule(slot);
   enqueue(slot);
 }

@@ -63,7 +63,7 @@ template <typename... Args>
 bool TcpConnection::violated(fmt::format_string<Args...> format, Args&&... args) {
   char text[200];
   const auto result = fmt::format_to_n(text, sizeof text, format, std::forward<Args>(args)...);
-  close(Error{Errc::kIo, std::string_view{text, std::min(result.size, sizeof text)}});
+  close(Error{Errc::kInvalid, std::string_view{text, std::min(result.size, sizeof text)}});
   return false;
 }
 
@@ -289,7 +289,9 @@ bool TcpConnection::on_r2t(const tcp::R2t& pdu) {
 }
 
 bool TcpConnection::on_termination(const tcp::TermReq& pdu) {
-  return violated("the target ended the connection: {} (FES {:02x}h, FEI {:08x}h)", name_of(tcp::Fes(uint16_t{pdu.fes})), uint16_t{pdu.fes}, uint32_t{pdu.fei});
+  close(Error{Errc::kClosed, fmt::format("the target ended the connection: {} (FES {:02x}h, FEI {:08x}h)", name_of(tcp::Fes(uint16_t{pdu.fes})),
+                                         uint16_t{pdu.fes}, uint32_t{pdu.fei})});
+  return false;
 }
 
 }  // namespace weft::host

@@ -26,7 +26,6 @@ void TcpConnection::build_capsule(Slot& slot) {
   const Command& command = *slot.command;
   tcp::CapsuleCmd pdu{};
   pdu.sqe = command.sqe;
-  pdu.sqe.cid = cid_of(slot);
   pdu.sqe.flags = uint8_t((pdu.sqe.flags & 0x3f) | uint8_t(nvme::Psdt::kSglContiguousMetadata) << 6);
   const bool is_control = options_.kind == QueueKind::kAdmin || pdu.sqe.opcode == nvme::kFabricsOpcode;
   const size_t in_capsule_max = is_control ? kControlInCapsuleBytes : options_.in_capsule_bytes;
