@@ -17,7 +17,8 @@ struct WireQueue {
   uint64_t id = 0;  // never used twice in a run
   size_t host_machine = 0;
   size_t target_machine = 0;
-  std::string name;  // for findings
+  std::string name;             // for findings
+  bool is_host_trusted = true;  // false: it may say anything, and nothing is judged once it has broken a rule
 
   // From the Connect command that was granted.
   bool is_connected = false;

@@ -45,7 +45,11 @@ bool WireMonitor::on_capsule(const nvme::Sqe& sqe, const WireFrame& frame, Insta
     return broken(kBy, "CapsuleCmd: {} commands are outstanding on a queue of {}", ledger_.commands.size(),
                   queue_.entries);
   }
-  if (!is_order_of_commands_right(sqe) || !is_sgl_right(sqe, frame)) return false;
+  if (!is_order_of_commands_right(sqe)) return false;
+  const bool has_no_data = direction(sqe) == nvme::DataDirection::kNone;  // then nothing looks at its SGL
+  if (has_no_data && frame.data_size > 0)
+    return broken(kBy, "CapsuleCmd: data in the capsule of a command without (CID {:04x}h)", cid);
+  if (!has_no_data && !is_sgl_right(sqe, frame)) return false;
   if (!is_fabrics(sqe)) {
     if (sqe.psdt() != nvme::Psdt::kSglContiguousMetadata && sqe.psdt() != nvme::Psdt::kSglMetadataSgl) {
       return broken(kBy, "CapsuleCmd: PSDT {}: over fabrics data is in SGLs (CID {:04x}h)", uint8_t(sqe.psdt()), cid);
@@ -59,18 +63,11 @@ bool WireMonitor::on_capsule(const nvme::Sqe& sqe, const WireFrame& frame, Insta
   return true;
 }
 
-/// Connect first and once; the halves of a fused pair one behind the other.
+/// Connect first, and once.
 bool WireMonitor::is_order_of_commands_right(const nvme::Sqe& sqe) {
   if (is_connect(sqe) == queue_.is_connected) {
     return broken(kBy, "{}", queue_.is_connected ? "a second Connect" : "a command before Connect has succeeded");
   }
-  const nvme::Fuse fuse = is_fabrics(sqe) ? nvme::Fuse::kNone : sqe.fuse();
-  if (fuse == nvme::Fuse::kReserved) return broken(kBy, "CapsuleCmd: FUSE 3");
-  if (fuse != nvme::Fuse::kNone && queue_.is_admin()) return broken(kBy, "a fused command on the admin queue");
-  if (is_first_half_out_ != (fuse == nvme::Fuse::kSecond)) {
-    return broken(kBy, "a fused pair whose halves do not follow each other (CID {:04x}h)", uint16_t{sqe.cid});
-  }
-  is_first_half_out_ = fuse == nvme::Fuse::kFirst;
   return true;
 }
 

@@ -89,8 +89,7 @@ class WireMonitor final : public WireTap {
   WireSession session_;
   uint8_t dgst_asked_ = 0;
   WireLedger ledger_;
-  bool is_first_half_out_ = false;  // the last capsule was the first half of a fused pair
-  bool was_idle_ = false;           // nothing kept the target's bytes waiting when it sent these
+  bool was_idle_ = false;  // nothing kept the target's bytes waiting when it sent these
   bool is_over_ = false;
 };
 

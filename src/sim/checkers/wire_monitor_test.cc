@@ -371,6 +371,16 @@ TEST(WireMonitor, SaysWhenBytesAreUnderDigests) {
   EXPECT_TRUE(line.tap().is_under_digests(Side::kHost));
 }
 
+TEST(WireMonitor, WhatAStrangerSaysIsNoFinding) {
+  Watched watched;
+  watched.watch.distrust(1);
+  Line line(watched, {});
+  line.host(Bytes(200, std::byte{0xee}));
+  line.target(line.termination(PduType::kC2hTermReq, 2, 0, Bytes(8, std::byte{0xee})));
+  line.close();
+  EXPECT_EQ(watched.finding(), "");
+}
+
 TEST(WireMonitor, BytesAreUnderDigestsOnlyIfBothAreInUse) {
   Watched watched;
   Line line(watched, {.peer = {.has_header_digest = true}});

@@ -57,21 +57,11 @@ const Rule kCapsules[] = {
     {"DataOnlyForWhatTakesSome", opened([](Line& l) { l.host(l.write_in_capsule(1, 1)); }),
      opened([](Line& l) { l.host(l.capsule(l.io(nvme::IoOpcode::kRead, 1, 1, kInCapsule), Bytes(512))); }),
      "data in the capsule of a command that takes none"},
-    {"FusedHalvesFollowEachOther", opened([](Line& l) {
-       nvme::Sqe compare = l.io(nvme::IoOpcode::kCompare, 1, 1, kTransport);
-       nvme::Sqe write = l.io(nvme::IoOpcode::kWrite, 2, 1, kTransport);
-       compare.flags |= 1;
-       write.flags |= 2;
-       l.host(l.capsule(compare));
-       l.host(l.capsule(write));
+    {"NoDataForWhatHasNone", opened([](Line& l) { l.host(l.flush(1)); }), opened([](Line& l) {
+       nvme::Sqe sqe = l.io(nvme::IoOpcode::kFlush, 1, 1, kInCapsule);
+       l.host(l.capsule(sqe, Bytes(512)));
      }),
-     opened([](Line& l) {
-       nvme::Sqe compare = l.io(nvme::IoOpcode::kCompare, 1, 1, kTransport);
-       compare.flags |= 1;
-       l.host(l.capsule(compare));
-       l.host(l.flush(2));
-     }),
-     "a fused pair whose halves do not follow each other"},
+     "data in the capsule of a command without"},
 };
 INSTANTIATE_TEST_SUITE_P(Capsule, WireRule, ::testing::ValuesIn(kCapsules), name_of_rule);
 

@@ -10,6 +10,7 @@ std::unique_ptr<WireTap> WireWatch::connected(size_t host_machine, size_t target
                                               Instant) {
   WireQueue queue{.id = ++connections_, .host_machine = host_machine, .target_machine = target_machine};
   queue.name = fmt::format("connection {} of machine {} to {}:{}", queue.id, host_machine, address.host, address.port);
+  queue.is_host_trusted = !distrusted_.contains(host_machine);
   WireEvents& events = *this;  // named here: the base is private
   return std::make_unique<WireMonitor>(std::move(queue), referee_, events);
 }

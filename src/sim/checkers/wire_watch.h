@@ -4,6 +4,7 @@
 #include "sim/checkers/wire_events.h"
 #include "sim/referee.h"
 
+#include <set>
 #include <vector>
 
 namespace weft::sim {
@@ -14,6 +15,8 @@ class WireWatch final : public WireTaps, private WireEvents {
   explicit WireWatch(Referee& referee) : referee_(referee) {}
   /// Before the first connection. Checkers are called in this order. Outlives: `checker` outlives the network.
   void add(WireEvents& checker) { checkers_.push_back(&checker); }
+  /// What `host_machine` says need not make sense: a rule that it breaks is no finding, but the end of judging there.
+  void distrust(size_t host_machine) { distrusted_.insert(host_machine); }
 
   std::unique_ptr<WireTap> connected(size_t host_machine, size_t target_machine, const net::Address& address,
                                      Instant now) override;
@@ -29,6 +32,7 @@ class WireWatch final : public WireTaps, private WireEvents {
 
   Referee& referee_;
   std::vector<WireEvents*> checkers_;
+  std::set<size_t> distrusted_;
   uint64_t connections_ = 0;
 };
 

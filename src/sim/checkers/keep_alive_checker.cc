@@ -1,0 +1,137 @@
+#include "sim/checkers/keep_alive_checker.h"
+
+#include "base/bytes.h"
+#include "wire/fabrics/connect.h"
+#include "wire/nvme/features.h"
+#include "wire/nvme/registers.h"
+
+#include <charconv>
+#include <fmt/format.h>
+#include <optional>
+
+namespace weft::sim {
+namespace {
+
+/// The controller asks its other queues' reactors before it ends; what comes while the question is under way is too
+/// late.
+constexpr Duration kQuestion = milliseconds(5);
+
+/// KATO as the controller takes it: rounded up to KAS, which is a second.
+Duration rounded(uint32_t kato_ms) { return seconds((int64_t{kato_ms} + 999) / 1000); }
+
+struct Expiry {
+  uint16_t cntlid;
+  std::string subnqn;
+};
+
+/// "controller 3 of nqn…: nothing was heard of host …"
+std::optional<Expiry> expiry_in(std::string_view line) {
+  constexpr std::string_view kStart = "controller ", kOf = " of ", kSays = ": nothing was heard of host";
+  const size_t says = line.find(kSays), of = line.find(kOf);
+  if (!line.starts_with(kStart) || says == std::string_view::npos || of == std::string_view::npos) return std::nullopt;
+  Expiry expiry{};
+  std::from_chars(line.data() + kStart.size(), line.data() + of, expiry.cntlid);
+  expiry.subnqn = line.substr(of + kOf.size(), says - of - kOf.size());
+  return expiry;
+}
+
+/// What a Property Set of CC writes, if that is what it is.
+std::optional<nvme::Cc> written_cc(const nvme::Sqe& sqe) {
+  const bool is_set =
+      sqe.opcode == nvme::kFabricsOpcode && fabrics::Fctype(sqe.fctype()) == fabrics::Fctype::kPropertySet;
+  const auto& property = *view<fabrics::PropertySqe>(bytes_of(sqe));
+  if (!is_set || property.ofst != nvme::property::kCc) return std::nullopt;
+  return nvme::Cc{uint32_t(property.value)};
+}
+
+bool sets_kato(const nvme::Sqe& sqe) {
+  return nvme::AdminOpcode(sqe.opcode) == nvme::AdminOpcode::kSetFeatures &&
+         nvme::Feature(uint8_t(sqe.cdw10)) == nvme::Feature::kKeepAliveTimer;
+}
+
+}  // namespace
+
+KeepAliveChecker::Association* KeepAliveChecker::find(const WireQueue& queue) {
+  const auto found = by_queue_.find(queue.id);
+  return found == by_queue_.end() ? nullptr : found->second;
+}
+
+void KeepAliveChecker::heard(Association& association, Instant latest, Instant earliest) {
+  association.latest = std::max(association.latest, latest);
+  auto& times = association.earliest;
+  if (!times.empty() && earliest <= times.back()) return;
+  times.push_back(earliest);
+  while (times.size() > 1 && earliest - times[1] >= kQuestion) times.pop_front();
+}
+
+void KeepAliveChecker::on_connected(const WireQueue& queue, Instant now) {
+  if (queue.is_admin()) {
+    associations_[key_of(queue)] = {.name = queue.name, .admin_queue = queue.id, .kato = rounded(queue.kato_ms)};
+  }
+  const auto found = associations_.find(key_of(queue));
+  if (found == associations_.end()) return;
+  by_queue_[queue.id] = &found->second;
+  heard(found->second, now, now);
+}
+
+void KeepAliveChecker::on_command_taken(const WireQueue& queue, const WireCommand& command, Instant now) {
+  Association* association = find(queue);
+  if (association == nullptr) return;
+  heard(*association, now, now);
+  if (command.in_capsule_bytes > 0) association->stallable.emplace(queue.id, uint16_t{command.sqe.cid});
+  if (const auto cc = written_cc(command.sqe); cc && queue.is_admin() && cc->shn() != 0) association->is_stopped = true;
+}
+
+void KeepAliveChecker::on_completion(const WireQueue& queue, const WireCompletion& completion, Instant now) {
+  Association* association = find(queue);
+  if (association == nullptr) return;
+  heard(*association, now, completion.not_before);
+  association->stallable.erase({queue.id, uint16_t{completion.cqe.cid}});
+  if (completion.sqe == nullptr || !queue.is_admin() || !completion.cqe.decoded_status().ok()) return;
+  if (const auto cc = written_cc(*completion.sqe); cc && cc->en() && cc->shn() == 0) association->is_stopped = false;
+  if (sets_kato(*completion.sqe)) association->kato = rounded(completion.sqe->cdw11);
+}
+
+void KeepAliveChecker::on_closed(const WireQueue& queue, Side by, Instant) {
+  Association* association = find(queue);
+  if (association == nullptr || by != Side::kTarget) return;
+  std::erase_if(association->stallable, [&](const auto& command) { return command.first == queue.id; });
+  by_queue_.erase(queue.id);
+  if (association->admin_queue != queue.id) return;
+  std::erase_if(by_queue_, [&](const auto& entry) { return entry.second == association; });
+  associations_.erase(key_of(queue));
+}
+
+void KeepAliveChecker::on_log(size_t target_machine, std::string_view line, Instant now) {
+  const auto expiry = expiry_in(line);
+  if (!expiry) return;
+  const auto found = associations_.find({target_machine, expiry->subnqn, expiry->cntlid});
+  if (found == associations_.end()) return;  // its Connect has not been answered
+  const Association& association = found->second;
+  if (association.kato == Duration{}) {
+    if (expiry->subnqn == fabrics::kDiscoveryNqn) return;  // those have a limit of their own
+    return referee_.fail("keep-alive", fmt::format("{}: ended for silence, but KATO is 0", association.name));
+  }
+  if (association.is_stopped || !association.stallable.empty() || stalls_.is_recent(target_machine, now)) return;
+  Instant last = association.earliest.front();
+  for (const Instant event : association.earliest) {
+    if (now - event >= kQuestion) last = event;
+  }
+  const Duration silence = now - last;
+  if (silence >= association.kato * 5 / 4) return;
+  referee_.fail("keep-alive", fmt::format("{}: early: ended after {} ms of silence, KATO is {} ms", association.name,
+                                          silence.milliseconds(), association.kato.milliseconds()));
+}
+
+void KeepAliveChecker::check(Instant now) {
+  for (const auto& [key, association] : associations_) {
+    if (association.kato == Duration{} || association.is_stopped || !association.stallable.empty()) continue;
+    const Instant due = association.latest + association.kato * 3 / 2;
+    if (now <= stalls_.excuse(key.target_machine, due)) continue;
+    referee_.fail("keep-alive",
+                  fmt::format("{}: late: still there after {} ms of silence, KATO is {} ms", association.name,
+                              (now - association.latest).milliseconds(), association.kato.milliseconds()));
+  }
+}
+
+}  // namespace weft::sim
