@@ -1,89 +1,31 @@
 #include "core/buffer_pool.h"
 
 #include <algorithm>
-#include <bit>
+#include <utility>
 
 #include "base/assert.h"
 #include "base/bits.h"
 
 namespace weft {
+namespace {
 
-struct BuddyAllocator::Node {
-  Node* next;
-  Node* previous;
-};
+constexpr size_t kServedPerPoll = 256;  // buffers of one share, so that those who ask again at once do not keep the reactor
 
-unsigned BuddyAllocator::order_of(size_t size) {
-  const size_t units = (size + kUnit - 1) / kUnit;
-  return unsigned(std::bit_width(units - 1));
+}  // namespace
+
+bool BufferAccount::holds_nothing() const {
+  return std::ranges::all_of(claims_, [](const Claim& claim) { return claim.buffers == 0; });
 }
 
-BuddyAllocator::BuddyAllocator(std::span<std::byte> region) : region_(region), state_(region.size() / kUnit) {
-  WEFT_ASSERT(region.size() % kUnit == 0);
-  // Cut the region into the largest aligned powers of two that fit.
-  for (size_t unit = 0; unit < state_.size();) {
-    const size_t left = state_.size() - unit;
-    const auto aligned = unit == 0 ? kOrders - 1 : unsigned(std::countr_zero(unit));
-    const unsigned order = std::min({unsigned(std::bit_width(left) - 1), aligned, kOrders - 1});
-    push(unit, order);
-    unit += size_t{1} << order;
-  }
-}
-
-void BuddyAllocator::push(size_t unit, unsigned order) {
-  auto* node = reinterpret_cast<Node*>(region_.data() + unit * kUnit);
-  *node = {free_[order], nullptr};
-  if (node->next != nullptr) node->next->previous = node;
-  free_[order] = node;
-  state_[unit] = uint8_t(order + 1);
-}
-
-BuddyAllocator::Node* BuddyAllocator::pop(unsigned order) {
-  Node* node = free_[order];
-  free_[order] = node->next;
-  if (node->next != nullptr) node->next->previous = nullptr;
-  state_[size_t(reinterpret_cast<std::byte*>(node) - region_.data()) / kUnit] = 0;
-  return node;
-}
-
-std::span<std::byte> BuddyAllocator::allocate(size_t size) {
-  WEFT_ASSERT(size > 0);
-  const unsigned wanted = order_of(size);
-  unsigned order = wanted;
-  while (order < kOrders && free_[order] == nullptr) ++order;
-  if (order >= kOrders) return {};
-  auto* block = reinterpret_cast<std::byte*>(pop(order));
-  const size_t unit = size_t(block - region_.data()) / kUnit;
-  while (order > wanted) {
-    --order;
-    push(unit + (size_t{1} << order), order);
-  }
-  bytes_in_use_ += kUnit << wanted;
-  return {block, size};
-}
-
-void BuddyAllocator::free(std::span<std::byte> buffer) {
-  WEFT_ASSERT(buffer.data() >= region_.data() && buffer.data() + buffer.size() <= region_.data() + region_.size());
-  unsigned order = order_of(buffer.size());
-  size_t unit = size_t(buffer.data() - region_.data()) / kUnit;
-  WEFT_ASSERT(state_[unit] == 0);
-  WEFT_ASSERT(bytes_in_use_ >= kUnit << order);
-  bytes_in_use_ -= kUnit << order;
-  for (; order + 1 < kOrders; ++order) {
-    const size_t buddy = unit ^ (size_t{1} << order);
-    if (buddy >= state_.size() || state_[buddy] != order + 1) break;
-    auto* node = reinterpret_cast<Node*>(region_.data() + buddy * kUnit);
-    (node->previous != nullptr ? node->previous->next : free_[order]) = node->next;
-    if (node->next != nullptr) node->next->previous = node->previous;
-    state_[buddy] = 0;
-    unit = std::min(unit, buddy);
-  }
-  push(unit, order);
-}
-
-BufferPool::BufferPool(std::array<Region, kShareCount> regions)
+BufferPool::BufferPool(std::array<Region, kShareCount> regions, const Limits& limits)
     : shares_{ShareState{std::move(regions[0])}, ShareState{std::move(regions[1])}, ShareState{std::move(regions[2])},
-              ShareState{std::move(regions[3])}, ShareState{std::move(regions[4])}, ShareState{std::move(regions[5])}} {}
+              ShareState{std::move(regions[3])}, ShareState{std::move(regions[4])}, ShareState{std::move(regions[5])}} {
+  // Buffers that a host can hold by doing nothing. What is in the others is in a device, or waits for one.
+  for (const Share share : {Share::kAdmin, Share::kTransfer, Share::kRead}) {
+    shares_[size_t(share)].account_part = limits.account_part;
+  }
+  shares_[size_t(Share::kFused)].granted_always = 2;  // a pair: with only one of them, neither half could run
+}
 
 BufferPool::~BufferPool() {
   for (const ShareState& share : shares_) WEFT_ASSERT(share.allocator.bytes_in_use() == 0);
@@ -99,38 +41,134 @@ Result<std::unique_ptr<BufferPool>> BufferPool::create(MemorySource& source, con
     if (!region) return std::unexpected(region.error());
     regions[i] = std::move(*region);
   }
-  return std::unique_ptr<BufferPool>(new BufferPool(std::move(regions)));
+  return std::unique_ptr<BufferPool>(new BufferPool(std::move(regions), limits));
 }
 
-bool BufferPool::fits(Share share, size_t size) const { return size <= shares_[size_t(share)].region.bytes().size(); }
+// --- accounts -------------------------------------------------------------------------------------------------------------------------------
 
-std::span<std::byte> BufferPool::try_allocate(Share share, size_t size) {
+BufferAccount& BufferPool::open_account() {
+  accounts_.push_back(std::make_unique<BufferAccount>());
+  accounts_.back()->index_ = accounts_.size() - 1;
+  return *accounts_.back();
+}
+
+void BufferPool::close_account(BufferAccount& account) {
+  for (const BufferAccount::Claim& claim : account.claims_) WEFT_ASSERT(claim.waiting.empty());
+  account.is_closed_ = true;
+  if (account.holds_nothing()) destroy(account);
+}
+
+void BufferPool::destroy(BufferAccount& account) {
+  std::swap(accounts_[account.index_], accounts_.back());
+  accounts_[account.index_]->index_ = account.index_;
+  accounts_.pop_back();
+}
+
+// --- buffers --------------------------------------------------------------------------------------------------------------------------------
+
+bool BufferPool::is_in_part(const ShareState& state, const Claim& claim, size_t bytes) {
+  const size_t unused = state.allocator.bytes() - state.allocator.bytes_in_use();
+  return bytes <= unused && (claim.bytes + bytes) * state.account_part <= unused - bytes;
+}
+
+bool BufferPool::may_take(const ShareState& state, const Claim& claim, size_t size) {
+  return claim.buffers < state.granted_always || is_in_part(state, claim, BuddyAllocator::rounded(size));
+}
+
+bool BufferPool::has_room(const BufferAccount& account, Share share, size_t bytes) const {
+  const ShareState& state = shares_[size_t(share)];
+  return state.waiting.empty() && is_in_part(state, account.claims_[size_t(share)], bytes);
+}
+
+std::span<std::byte> BufferPool::allocate(ShareState& state, BufferAccount& account, Claim& claim, size_t size) {
+  const auto buffer = state.allocator.allocate(size);
+  if (buffer.empty()) return {};
+  state.owners[state.allocator.unit_of(buffer)] = &account;
+  claim.bytes += BuddyAllocator::rounded(size);
+  ++claim.buffers;
+  return buffer;
+}
+
+std::span<std::byte> BufferPool::try_allocate(BufferAccount& account, Share share, size_t size) {
   ShareState& state = shares_[size_t(share)];
-  return state.waiting.empty() ? state.allocator.allocate(size) : std::span<std::byte>{};
+  Claim& claim = account.claims_[size_t(share)];
+  if (!state.waiting.empty() || !may_take(state, claim, size)) return {};
+  return allocate(state, account, claim, size);
 }
 
-void BufferPool::wait(Share share, size_t size, BufferWaiter& waiter) {
+void BufferPool::free(Share share, std::span<std::byte> buffer) {
+  ShareState& state = shares_[size_t(share)];
+  BufferAccount* account = std::exchange(state.owners[state.allocator.unit_of(buffer)], nullptr);
+  WEFT_ASSERT(account != nullptr);
+  Claim& claim = account->claims_[size_t(share)];
+  const size_t bytes = BuddyAllocator::rounded(buffer.size());
+  WEFT_ASSERT(claim.buffers > 0 && claim.bytes >= bytes);
+  claim.bytes -= bytes;
+  --claim.buffers;
+  state.allocator.free(buffer);
+  state.has_news = true;
+  if (account->is_closed_ && account->holds_nothing()) destroy(*account);
+}
+
+// --- waiting --------------------------------------------------------------------------------------------------------------------------------
+
+void BufferPool::wait(BufferAccount& account, Share share, size_t size, BufferWaiter& waiter) {
   WEFT_ASSERT(fits(share, size));
+  WEFT_ASSERT(!account.is_closed_);
   waiter.size_ = size;
-  shares_[size_t(share)].waiting.push_back(waiter);
+  waiter.account_ = &account;
+  waiter.share_ = share;
+  ShareState& state = shares_[size_t(share)];
+  Claim& claim = account.claims_[size_t(share)];
+  claim.waiting.push_back(waiter);
+  state.has_news = true;
+  if (claim.turn.is_linked()) return;
+  state.waiting.push_back(claim);
+  ++state.waiting_count;
 }
 
 void BufferPool::cancel(BufferWaiter& waiter) {
-  if (waiter.is_waiting()) waiter.link_.unlink();
+  if (waiter.is_waiting()) stop_waiting(waiter);
 }
 
-void BufferPool::free(Share share, std::span<std::byte> buffer) { shares_[size_t(share)].allocator.free(buffer); }
+/// Leaves the account at its place in the turn, unless nobody waits in it any more.
+void BufferPool::stop_waiting(BufferWaiter& waiter) {
+  ShareState& state = shares_[size_t(waiter.share_)];
+  Claim& claim = waiter.account_->claims_[size_t(waiter.share_)];
+  waiter.link_.unlink();
+  state.has_news = true;  // it may have been the one that all others wait for
+  if (!claim.waiting.empty()) return;
+  claim.turn.unlink();
+  --state.waiting_count;
+}
 
 size_t BufferPool::poll() {
   size_t served = 0;
-  for (ShareState& share : shares_) {
-    while (BufferWaiter* waiter = share.waiting.front()) {
-      const auto buffer = share.allocator.allocate(waiter->size_);
-      if (buffer.empty()) break;
-      waiter->link_.unlink();
-      waiter->on_buffer(buffer);
-      ++served;
+  for (ShareState& share : shares_) served += serve(share);
+  return served;
+}
+
+size_t BufferPool::serve(ShareState& state) {
+  if (!std::exchange(state.has_news, false)) return 0;
+  size_t served = 0;
+  for (size_t passed_over = 0; passed_over < state.waiting_count;) {
+    Claim& claim = *state.waiting.front();
+    BufferWaiter& waiter = *claim.waiting.front();
+    std::span<std::byte> buffer;
+    if (may_take(state, claim, waiter.size_)) {
+      buffer = allocate(state, *waiter.account_, claim, waiter.size_);
+      if (buffer.empty()) break;  // nobody overtakes it: what it needs comes together as others give back
     }
+    claim.turn.unlink();
+    state.waiting.push_back(claim);
+    if (buffer.empty()) {
+      ++passed_over;
+      continue;
+    }
+    passed_over = 0;
+    stop_waiting(waiter);
+    waiter.on_buffer(buffer);  // may destroy the waiter, and change everything here
+    if (++served == kServedPerPoll) break;
   }
   return served;
 }

@@ -1,6 +1,7 @@
 // Data buffers of one reactor, in shares that do not lend to each other, so that a holder in one never waits for a holder in the same one
-// (docs/adr/0004-credits.md). Each share is a buddy allocator over its own region: contiguous buffers of a power of two from 4 KiB up.
-// Who finds no room waits in order; the first in the queue is served first, whatever it needs, so nobody starves.
+// (docs/adr/0004-credits.md). Every buffer is charged to an account: whoever could hold many of them for long, one host's controller for
+// example, has one. An account takes only a part of what is free, and accounts that wait are served in turn, so that no account can take a
+// share from the others (docs/adr/0010-accounts-for-buffers.md).
 #pragma once
 #include <array>
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "base/intrusive_list.h"
+#include "core/buddy_allocator.h"
 #include "core/limits.h"
 #include "core/memory.h"
 #include "core/poller.h"
@@ -18,7 +20,9 @@ namespace weft {
 enum class Share : uint8_t { kAdmin, kInCapsule, kTransfer, kRead, kScratch, kFused };
 inline constexpr size_t kShareCount = 6;
 
-/// A place in a share's queue; embedded in who waits.
+class BufferAccount;
+
+/// A place in an account's queue; embedded in who waits.
 class BufferWaiter {
  public:
   /// The buffer asked for. It is the waiter's, to be given back by free().
@@ -29,33 +33,32 @@ class BufferWaiter {
   virtual ~BufferWaiter() = default;  // virtual for g++ 12, which warns because the friend could delete through it
 
  private:
+  friend class BufferAccount;
   friend class BufferPool;
   Link link_;
   size_t size_ = 0;
+  BufferAccount* account_ = nullptr;
+  Share share_{};
 };
 
-class BuddyAllocator {
+/// What one party holds and waits for, in every share. Made and destroyed by the pool.
+class BufferAccount {
  public:
-  static constexpr size_t kUnit = 4096;  // bytes, the smallest buffer
-  /// Requires: region.size() is a multiple of kUnit. Does not own the region.
-  explicit BuddyAllocator(std::span<std::byte> region);
-  /// At least `size` bytes, exactly `size` long; empty when there is no room. Requires: 0 < size.
-  std::span<std::byte> allocate(size_t size);
-  /// Requires: `buffer` came from allocate() and was not given back.
-  void free(std::span<std::byte> buffer);
-  size_t bytes_in_use() const { return bytes_in_use_; }
+  size_t bytes_held(Share share) const { return claims_[size_t(share)].bytes; }
 
  private:
-  static constexpr unsigned kOrders = 20;
-  struct Node;  // lies in the free memory itself
-  static unsigned order_of(size_t size);
-  Node* pop(unsigned order);
-  void push(size_t unit, unsigned order);
+  friend class BufferPool;
+  struct Claim {
+    size_t bytes = 0;      // held, as the allocator rounds them
+    uint32_t buffers = 0;  // held
+    Link turn;             // in the share, while somebody waits
+    IntrusiveList<BufferWaiter, &BufferWaiter::link_> waiting;
+  };
+  bool holds_nothing() const;
 
-  std::span<std::byte> region_;
-  std::array<Node*, kOrders> free_{};
-  std::vector<uint8_t> state_;  // per unit: order + 1 where a free block starts, 0 elsewhere
-  size_t bytes_in_use_ = 0;
+  std::array<Claim, kShareCount> claims_;
+  size_t index_ = 0;  // in the pool's list
+  bool is_closed_ = false;
 };
 
 /// Registered with the reactor: waiters are served in poll(), not inside free(), so nobody is called back from where a buffer is freed.
@@ -65,26 +68,47 @@ class BufferPool final : public Poller {
   static Result<std::unique_ptr<BufferPool>> create(MemorySource& source, const Limits& limits);
   ~BufferPool() override;
 
-  /// A buffer now, or an empty span when there is none or others wait before.
-  std::span<std::byte> try_allocate(Share share, size_t size);
+  BufferAccount& open_account();
+  /// The account is destroyed when it holds nothing any more. Requires: nobody waits in it.
+  void close_account(BufferAccount& account);
+
+  /// A buffer now, or an empty span: there is none, others wait, or the account has its part.
+  std::span<std::byte> try_allocate(BufferAccount& account, Share share, size_t size);
   /// Requires: size fits the share at all (fits()); the waiter does not wait.
-  void wait(Share share, size_t size, BufferWaiter& waiter);
+  void wait(BufferAccount& account, Share share, size_t size, BufferWaiter& waiter);
   void cancel(BufferWaiter& waiter);
   void free(Share share, std::span<std::byte> buffer);
-  bool fits(Share share, size_t size) const;
+
+  bool fits(Share share, size_t size) const { return shares_[size_t(share)].allocator.fits(size); }
+  /// Whether `account` would get `bytes` more, in buffers of the smallest size.
+  bool has_room(const BufferAccount& account, Share share, size_t bytes) const;
   size_t bytes_in_use(Share share) const { return shares_[size_t(share)].allocator.bytes_in_use(); }
 
   size_t poll() override;
 
  private:
+  using Claim = BufferAccount::Claim;
   struct ShareState {  // built in place: neither moves nor copies
-    explicit ShareState(Region r) : region(std::move(r)), allocator(region.bytes()) {}
+    explicit ShareState(Region r) : region(std::move(r)), allocator(region.bytes()), owners(allocator.bytes() / BuddyAllocator::kUnit) {}
     Region region;
     BuddyAllocator allocator;
-    IntrusiveList<BufferWaiter, &BufferWaiter::link_> waiting;
+    std::vector<BufferAccount*> owners;         // by the first unit of a buffer in use
+    IntrusiveList<Claim, &Claim::turn> waiting;  // whose turn it is comes first
+    size_t waiting_count = 0;
+    uint32_t account_part = 1;    // an account takes one part in so many of what is free
+    uint32_t granted_always = 1;  // buffers that an account may have whatever is free
+    bool has_news = false;        // since the last poll(): somebody may be served now who could not be
   };
-  explicit BufferPool(std::array<Region, kShareCount> regions);
+  BufferPool(std::array<Region, kShareCount> regions, const Limits& limits);
+  static bool is_in_part(const ShareState& state, const Claim& claim, size_t bytes);
+  static bool may_take(const ShareState& state, const Claim& claim, size_t size);
+  static std::span<std::byte> allocate(ShareState& state, BufferAccount& account, Claim& claim, size_t size);
+  size_t serve(ShareState& state);
+  void stop_waiting(BufferWaiter& waiter);
+  void destroy(BufferAccount& account);
+
   std::array<ShareState, kShareCount> shares_;
+  std::vector<std::unique_ptr<BufferAccount>> accounts_;
 };
 
 }  // namespace weft

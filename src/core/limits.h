@@ -23,6 +23,7 @@ struct Limits {
   uint32_t read_share_bytes = 64 << 20;      // per reactor, buffers for reads that cannot lend
   uint32_t scratch_share_bytes = 16 << 20;   // per reactor, for Compare, Verify, Copy
   uint32_t fused_share_bytes = 16 << 20;      // per reactor, for fused pairs, whose halves wait for each other
+  uint32_t account_part = 4;                 // a controller takes one part in so many of what is free in a share that hosts can hold
   uint32_t receive_buffer_bytes = 256 << 10; // per reactor
   uint32_t send_iovecs = 1024;               // per send
   uint32_t async_events = 4;                 // outstanding Asynchronous Event Requests; AERL + 1
@@ -72,6 +73,7 @@ inline constexpr std::array kLimitTable{
     LimitRow{"read_share_bytes", &Limits::read_share_bytes, 1 << 20, 1 << 20, 1, LimitScope::kReactor, "reads in progress"},
     LimitRow{"scratch_share_bytes", &Limits::scratch_share_bytes, 1 << 20, 1 << 20, 1, LimitScope::kReactor, "Compare, Verify, Copy"},
     LimitRow{"fused_share_bytes", &Limits::fused_share_bytes, 8192, 8192, 1, LimitScope::kReactor, "fused pairs"},
+    LimitRow{"account_part", &Limits::account_part, 1, 64, 0, LimitScope::kReactor, "a controller takes one part in so many of what is free"},
     LimitRow{"receive_buffer_bytes", &Limits::receive_buffer_bytes, 16384, 16384, 1, LimitScope::kReactor, "one receive"},
     LimitRow{"send_iovecs", &Limits::send_iovecs, 4, 4, 16, LimitScope::kReactor, "pieces of one send"},
     LimitRow{"async_events", &Limits::async_events, 1, 1, 0, LimitScope::kController, "Asynchronous Event Requests outstanding"},

@@ -172,6 +172,7 @@ void Connector::connect_io(Queue& queue, Command& command, const Request& reques
 
 void Connector::joined(Queue& queue, Command& command, Controller& controller) {
   queue.controller_ = &controller;
+  queue.join_account({controller.subsystem().index(), controller.cntlid()});
   if (queue.state_ == QueueState::kConnecting) queue.state_ = QueueState::kLive;
   queue.complete(command, status::kSuccess, controller.cntlid());
 }

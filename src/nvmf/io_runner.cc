@@ -162,11 +162,12 @@ void IoRunner::read(Command& command) {
 
 void IoRunner::want_scratch(Command& command, uint64_t bytes) {
   BufferPool& pool = command.queue->shard().buffers();
-  command.scratch = pool.try_allocate(Share::kScratch, bytes);
+  BufferAccount& account = command.queue->account();
+  command.scratch = pool.try_allocate(account, Share::kScratch, bytes);
   if (!command.scratch.empty()) return scratch_ready(command);
   command.awaits_scratch = true;
   command.queue->enter(command, CommandState::kWaitBuffer);
-  pool.wait(Share::kScratch, bytes, command);
+  pool.wait(account, Share::kScratch, bytes, command);
 }
 
 void IoRunner::scratch_ready(Command& command) {

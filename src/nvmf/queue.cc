@@ -31,7 +31,14 @@ std::string_view name_of(CloseReason reason) {
 void Command::on_buffer(std::span<std::byte> granted) { queue->buffer_ready(*this, granted); }
 
 Queue::Queue(Shard& shard, TransportOps& ops, Origin origin)
-    : owner_(shard.reactor()), shard_(shard), ops_(ops), origin_(std::move(origin)), slots_(shard.slots()), error_note_(shard.reactor()), last_activity_(shard.reactor().now()) {
+    : owner_(shard.reactor()),
+      shard_(shard),
+      ops_(ops),
+      origin_(std::move(origin)),
+      account_(&shard.accounts().strangers()),
+      slots_(shard.slots()),
+      error_note_(shard.reactor()),
+      last_activity_(shard.reactor().now()) {
   // Room for the Connect. Where even that cannot be promised, begin() finds no slot and the transport ends the connection.
   (void)slots_.resize(1);
   shard.add(*this);
@@ -138,20 +145,21 @@ Submitted Queue::submit(Command& command, const DataDescriptor& descriptor, std:
   }
   const nvme::Status admitted = admit(command, descriptor);
   const bool is_in_capsule = admitted.ok() && descriptor.kind == DataDescriptor::Kind::kInCapsule && !in_capsule.empty();
-  if (is_in_capsule && must_keep(command)) {
+  const bool is_kept = is_in_capsule && must_keep(command);
+  if (!is_kept) release_in_capsule_buffer();  // it is not needed after all: the namespace has gone meanwhile
+  if (is_kept) {
     // The buffer comes first: without one, nothing may have happened yet.
     command.share = command.sqe.fuse() == nvme::Fuse::kNone ? Share::kInCapsule : Share::kFused;
-    auto buffer = command.share == Share::kInCapsule && !in_capsule_buffer_.empty()
-                      ? std::exchange(in_capsule_buffer_, {})
-                      : shard_.buffers().try_allocate(command.share, command.share == Share::kFused ? in_capsule.size() : shard_.limits().in_capsule_bytes);
+    const auto buffer = command.share == Share::kInCapsule ? in_capsule_buffer(in_capsule.size())
+                                                           : shard_.buffers().try_allocate(*account_, Share::kFused, in_capsule.size());
     if (buffer.empty() && command.share == Share::kInCapsule) {
-      if (!is_waiting()) shard_.buffers().wait(Share::kInCapsule, shard_.limits().in_capsule_bytes, *this);
+      if (!is_waiting()) shard_.buffers().wait(*account_, Share::kInCapsule, in_capsule.size(), *this);
       return Submitted::kStalled;
     }
     if (!buffer.empty()) {
       std::memcpy(buffer.data(), in_capsule.data(), in_capsule.size());
       command.buffer = buffer;
-      command.data = buffer.first(in_capsule.size());
+      command.data = buffer;
     }
   } else if (is_in_capsule) {
     // Handlers write to `data` only where it is a buffer for the host; here they read.
@@ -233,11 +241,11 @@ void Queue::doom(Command& command, nvme::Status why) {
 
 void Queue::want_buffer(Command& command) {
   BufferPool& pool = shard_.buffers();
-  const auto buffer = pool.try_allocate(command.share, command.transfer_length);
+  const auto buffer = pool.try_allocate(*account_, command.share, command.transfer_length);
   if (!buffer.empty()) return buffer_ready(command, buffer);
   if (command.share == Share::kFused) return complete(command, status::kInternalError);  // halves never queue up: they would wait for each other
   enter(command, CommandState::kWaitBuffer);
-  pool.wait(command.share, command.transfer_length, command);
+  pool.wait(*account_, command.share, command.transfer_length, command);
 }
 
 void Queue::buffer_ready(Command& command, std::span<std::byte> buffer) {
@@ -258,6 +266,19 @@ void Queue::buffer_ready(Command& command, std::span<std::byte> buffer) {
     execute(command);
   }
 }
+
+/// The buffer that the stalled capsule has waited for, if it is for this one; else one that is there now; else nothing.
+std::span<std::byte> Queue::in_capsule_buffer(size_t size) {
+  if (in_capsule_buffer_.size() == size) return std::exchange(in_capsule_buffer_, {});
+  release_in_capsule_buffer();
+  return shard_.buffers().try_allocate(*account_, Share::kInCapsule, size);
+}
+
+void Queue::release_in_capsule_buffer() {
+  if (!in_capsule_buffer_.empty()) shard_.buffers().free(Share::kInCapsule, std::exchange(in_capsule_buffer_, {}));
+}
+
+bool Queue::has_in_capsule_room(size_t bytes) const { return shard_.buffers().has_room(*account_, Share::kInCapsule, bytes); }
 
 void Queue::on_buffer(std::span<std::byte> buffer) {
   WEFT_ASSERT(in_capsule_buffer_.empty());
@@ -415,163 +436,6 @@ void Queue::drop(Command& command) {
   release_buffers(command);
   let_go(command);
   slots_.free(command);
-}
-
-// --- errors, time, the end ------------------------------------------------------------------------------------------------------------------
-
-bool Queue::abort(uint16_t cid) {
-  Command* command = slots_.find(cid);
-  if (command == nullptr) return false;
-  switch (command->state) {
-    case CommandState::kWaitBuffer:
-      if (command->awaits_scratch) return false;
-      break;
-    case CommandState::kWaitPartner:
-    case CommandState::kFrozen:
-    case CommandState::kHeldEvent:
-    case CommandState::kReceiving: break;
-    case CommandState::kFree:
-    case CommandState::kNew:
-    case CommandState::kExecuting:
-    case CommandState::kResponding:
-    case CommandState::kQuarantined: return false;
-  }
-  doom(*command, status::kAbortRequested);
-  return true;
-}
-
-void Queue::log_error(Command& command) {
-  if (controller_ == nullptr || command.status.more()) return;
-  const auto entry = error_entry(command, command.status.with_more(), nvme::ErrorLogEntry::kNoParameterLocation);
-  if (is_admin()) {
-    controller_->errors().add(entry);
-  } else if (!error_note_.send(*controller_, entry)) {
-    return;
-  }
-  command.status = command.status.with_more();
-}
-
-void Queue::time_out(Command& command) {
-  WEFT_ASSERT(command.state == CommandState::kExecuting);
-  NamespaceView& view = *command.view;
-  if (view.late_log().allow(shard_.reactor().now())) {
-    shard_.reactor().log().warn("{}: {} on namespace {} does not answer; the command is failed, its buffer is kept ({} more like it)",
-                                view.info().name, is_write(command.sqe) ? "a write" : "a command", view.ns().nsid(),
-                                view.late_log().suppressed());
-  }
-  if (is_write(command.sqe)) view.ns().add_late_write();
-  if (command.holds_freeze) thaw(command);
-  view.hold();
-  view.leave(command);
-  command.view = &view;  // not counted any more; says that the Io is still out, see responded()
-  if (state_ == QueueState::kDetached) {
-    slots_.quarantine(command);
-    return come_home();
-  }
-  if (Command* other = std::exchange(command.partner, nullptr)) {
-    other->partner = nullptr;
-    doom(*other, status::kAbortedFailedFused);
-  }
-  command.status = status::kInternalPathError;
-  command.result = 0;
-  command.response_data = {};
-  log_error(command);
-  enter(command, CommandState::kResponding);
-  ops_.respond(command);
-}
-
-void Queue::late_io_done(Command& command) {
-  NamespaceView& view = *std::exchange(command.view, nullptr);
-  if (is_write(command.sqe)) view.ns().remove_late_write();
-  Shard& shard = view.shard();
-  if (command.state == CommandState::kQuarantined) {
-    if (command.queue == nullptr) {
-      shard.quarantine_ended(command);
-    } else {
-      command.queue->release_buffers(command);
-      command.queue->let_go(command);
-      command.queue->slots_.free(command);
-    }
-  }  // else its response has not left yet: responded() frees it now that nothing is out
-  view.release();
-}
-
-void Queue::detach() {
-  WEFT_ASSERT(state_ != QueueState::kDetached);
-  state_ = QueueState::kDetached;
-  shard_.buffers().cancel(*this);
-  if (!in_capsule_buffer_.empty()) shard_.buffers().free(Share::kInCapsule, std::exchange(in_capsule_buffer_, {}));
-  fused_first_ = nullptr;
-  fused_ = Fused::kNone;
-  slots_.for_each([this](Command& command) {
-    switch (command.state) {
-      case CommandState::kWaitBuffer:
-        shard_.buffers().cancel(command);
-        if (command.view != nullptr) command.view->leave(command);
-        return drop(command);
-      case CommandState::kFrozen: NamespaceView::unpark(command); return drop(command);
-      case CommandState::kHeldEvent: controller_->events().release(command); return drop(command);
-      case CommandState::kResponding:
-        if (command.view != nullptr) return slots_.quarantine(command);
-        return drop(command);
-      case CommandState::kNew:
-      case CommandState::kReceiving:
-      case CommandState::kWaitPartner: return drop(command);
-      case CommandState::kExecuting:    // comes home by complete()
-        if (&command == disconnect_) {
-          disconnect_ = nullptr;
-          return drop(command);
-        }
-        return;
-      case CommandState::kFree:
-      case CommandState::kQuarantined: return;
-    }
-  });
-  come_home();
-}
-
-void Queue::come_home() {
-  if (slots_.taken() > 0 || is_leaving_) return;
-  is_leaving_ = true;
-  slots_.abandon([this](SlotChunk* chunk) { shard_.adopt(chunk); });
-  if (controller_ == nullptr) {
-    shard_.remove(*this);
-    return ops_.on_detached();
-  }
-  if (is_admin()) {
-    return controller_->admin_queue_gone([this] {
-      shard_.remove(*this);
-      ops_.on_detached();
-    });
-  }
-  // The controller may hold messages for this queue; it is destroyed only when the controller has let go of it.
-  controller_->shard().reactor().post([this, controller = controller_] {
-    controller->remove_io_queue(*this);
-    shard_.reactor().post([this] {
-      shard_.remove(*this);
-      ops_.on_detached();
-    });
-  });
-}
-
-void Queue::stop() {
-  if (state_ == QueueState::kDetached) return;
-  state_ = QueueState::kStopping;
-  ops_.stop_receiving();
-}
-
-bool Queue::is_quiet() const {
-  // The end of the admin queue is the end of the association: it waits until the I/O queues have finished what executes.
-  bool is_quiet = !is_admin() || controller_ == nullptr || controller_->io_queues().empty();
-  slots_.for_each([&](const Command& command) {
-    if (command.state == CommandState::kExecuting || command.state == CommandState::kResponding) is_quiet = false;
-  });
-  return is_quiet;
-}
-
-void Queue::close(CloseReason reason) {
-  if (state_ == QueueState::kDetached || std::exchange(is_closing_, true)) return;
-  ops_.close(reason);
 }
 
 }  // namespace weft::nvmf

@@ -3,10 +3,12 @@
 // accept to TransportOps::on_detached(). NVMe Base 2.0 §3.3, §6; docs/life-of-a-write.md.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "base/intrusive_list.h"
 #include "core/reactor.h"
+#include "nvmf/accounts.h"
 #include "nvmf/error_note.h"
 #include "nvmf/slot_table.h"
 #include "nvmf/transport_ops.h"
@@ -71,6 +73,8 @@ class Queue final : private BufferWaiter {
   bool is_admin() const { return qid_ == 0; }
   /// Connect asked for it: SQHD is not kept and a C2HData may carry the SUCCESS flag.
   bool is_sq_flow_control_disabled() const { return is_sq_flow_control_disabled_; }
+  /// Whether in-capsule data of so many bytes would find buffers now.
+  bool has_in_capsule_room(size_t bytes) const;
   /// In-capsule data this queue takes for a command, bytes: 8192 for fabrics commands and on the admin queue, else limits.in_capsule_bytes.
   uint32_t in_capsule_max(const nvme::Sqe& sqe) const;
   const Origin& origin() const { return origin_; }
@@ -90,6 +94,8 @@ class Queue final : private BufferWaiter {
   Shard& shard() { return shard_; }
   Controller* controller() { return controller_; }
   SubsystemView* subsystem() { return subsystem_; }
+  /// Whom its buffers are charged to.
+  BufferAccount& account() { return *account_; }
   /// When the last command was received or completion sent: for the keep-alive timer.
   Instant last_activity() const { return last_activity_; }
   /// Half of a fused pair: parked until the other half has its data; then the first, later the second is executed.
@@ -110,6 +116,10 @@ class Queue final : private BufferWaiter {
   enum class Fused : uint8_t { kNone, kFirstWaits, kFirstFailed };
 
   void on_buffer(std::span<std::byte> buffer) override;  // the in-capsule buffer a stalled submit waits for
+  std::span<std::byte> in_capsule_buffer(size_t size);
+  void release_in_capsule_buffer();
+  void join_account(ControllerId controller);
+  void leave_account();
   void enter(Command& command, CommandState next);
   /// What is wrong with the command before its data counts; for I/O commands also sets command.view's namespace and partner.
   nvme::Status admit(Command& command, const DataDescriptor& descriptor);
@@ -149,6 +159,8 @@ class Queue final : private BufferWaiter {
   QueueSettings settings_;
   Controller* controller_ = nullptr;
   SubsystemView* subsystem_ = nullptr;
+  BufferAccount* account_;
+  std::optional<ControllerId> payer_;        // none: charged to the shard's strangers
   Command* fused_first_ = nullptr;          // with kFirstWaits: admitted, waits for its second
   Command* disconnect_ = nullptr;           // a Disconnect that waits for all other commands
   std::span<std::byte> in_capsule_buffer_;  // for the capsule that stalled

@@ -107,6 +107,7 @@ void Shard::add(Queue& queue) {
 void Shard::remove(Queue& queue) {
   queue.shard_link.unlink();
   --queue_count_;
+  queue.leave_account();
 }
 
 Controller& Shard::add(std::unique_ptr<Controller> controller) {

@@ -8,6 +8,7 @@
 #include "core/buffer_pool.h"
 #include "core/limits.h"
 #include "core/reactor.h"
+#include "nvmf/accounts.h"
 #include "nvmf/queue.h"
 #include "nvmf/subsystem.h"
 
@@ -29,6 +30,7 @@ class Shard {
   Reactor& home();
   const Limits& limits() const;
   BufferPool& buffers() { return *buffers_; }
+  Accounts& accounts() { return accounts_; }
   SlotPool& slots() { return slots_; }
 
   /// Opens the shard's channel to `ns` and shows it to the queues. Errors: what the device says.
@@ -79,6 +81,7 @@ class Shard {
   size_t index_;
   Reactor& reactor_;
   std::unique_ptr<BufferPool> buffers_;
+  Accounts accounts_{*buffers_};
   SlotPool slots_;
   std::vector<std::unique_ptr<SubsystemView>> views_;  // by Subsystem::index()
   std::vector<std::unique_ptr<NamespaceView>> leaving_;  // removed, commands still on them

@@ -22,9 +22,8 @@ size_t Connection::receive_max() const {
   // While buffers for in-capsule data are short, one PDU at a time: a queue that stalls leaves the rest of its receive in memory of its own.
   // A receive of the whole buffer brings at most as many capsules as a queue has slots, and each takes at most one in-capsule buffer.
   const Limits& limits = shared_.shard.limits();
-  const size_t in_use = shared_.shard.buffers().bytes_in_use(Share::kInCapsule);
   const size_t burst = size_t{limits.queue_entries} * BuddyAllocator::kUnit;
-  return in_use + burst < limits.in_capsule_share_bytes ? limits.receive_buffer_bytes : kPartialMax;
+  return queue_.has_in_capsule_room(burst) ? limits.receive_buffer_bytes : kPartialMax;
 }
 
 std::span<const iovec> Connection::pending(std::span<iovec> room) {

@@ -25,6 +25,14 @@ def fresh_host_works(context):
         expect(pair.io.command(io_sqe(0x02, RAM, 0, 8), read=4096).data == b'fine' * 1024, True, 'data of a new host')
 
 
+def fresh_host_gets_buffers(context):
+    """Data that the target asks for, and reads of a device that cannot lend its memory: both take buffers of the shares."""
+    data = bytes(range(256)) * 512
+    with context.pair() as pair:
+        expect_status(pair.io.command(io_sqe(0x01, FILE, 4096, 256), data, inline=False), 0)
+        expect(pair.io.command(io_sqe(0x02, FILE, 4096, 256), read=len(data)).data == data, True, 'data of a new host')
+
+
 def _connect_capsule(context):
     entry = connect_sqe()
     entry[24:40] = sgl(0x01, 1024)
@@ -80,7 +88,8 @@ def test_storm_of_controllers(context):
 
 def test_idle_and_slow_and_silent(context):
     """1,000 idle connections, drip-feeders, R2Ts never answered and reads never drained, all at once, while a new host works. The
-    silent ones together ask for less than the target's share for requested data: what they hold, they hold for 30 s."""
+    silent ones together ask for more than the target's share for requested data, the greedy ones for more than the one for reads:
+    what they hold, they hold for 30 s, and the new host gets its buffers all the same."""
     before = context.target.descriptors()
     memory = context.target.resident_bytes()
     idle = [socket.create_connection(context.target.address, 10) for _ in range(1000)]
@@ -89,7 +98,7 @@ def test_idle_and_slow_and_silent(context):
     for index in range(8):
         pair = context.pair(io={'sqsize': 127})
         pair.io.hold_r2ts = True
-        for _ in range(40):
+        for _ in range(100):
             pair.io.submit(io_sqe(0x01, (RAM, FILE)[index % 2], 0, 256), bytes(131072), inline=False)
         silent.append(pair)
     for index in range(8):
@@ -107,6 +116,7 @@ def test_idle_and_slow_and_silent(context):
                 pass
         start = time.monotonic()
         context.row(f'storms: a new host in second {second}', fresh_host_works, context)
+        context.row(f'storms: buffers for a new host in second {second}', fresh_host_gets_buffers, context)
         expect(time.monotonic() - start < 8, True, f'a new host took {time.monotonic() - start:.1f} s')
         time.sleep(max(0, tick - time.monotonic()))
     # The handshake timer has ended whoever did not get to Connect.
