@@ -39,8 +39,6 @@ Queue::Queue(Shard& shard, TransportOps& ops, Origin origin)
       slots_(shard.slots()),
       error_note_(shard.reactor()),
       last_activity_(shard.reactor().now()) {
-  // Room for the Connect. Where even that cannot be promised, begin() finds no slot and the transport ends the connection.
-  (void)slots_.resize(1);
   shard.add(*this);
 }
 
@@ -286,7 +284,7 @@ void Queue::on_buffer(std::span<std::byte> buffer) {
   ops_.resume();
 }
 
-Command* Queue::find_receiving(uint16_t tag) const {
+Command* Queue::find_receiving(uint16_t tag) {
   Command* command = slots_.find_tag(tag);
   return command != nullptr && command->state == CommandState::kReceiving ? command : nullptr;
 }

@@ -59,7 +59,7 @@ class Queue final : private BufferWaiter {
   /// The response of respond() has left.
   void responded(Command& command);
   /// The command of a transfer tag while it is kReceiving, else null (an unknown or stale tag).
-  Command* find_receiving(uint16_t tag) const;
+  Command* find_receiving(uint16_t tag);
   static uint16_t tag_of(const Command& command) { return SlotTable::tag_of(command); }
   /// Reads are never answered from lent media memory from now on: the transport needs bytes that hold still (a data digest).
   void forbid_lending() { may_lend_ = false; }
@@ -87,7 +87,7 @@ class Queue final : private BufferWaiter {
   bool abort(uint16_t cid);
   /// Takes no new commands; closes when what executes is done.
   void stop();
-  bool is_quiet() const;
+  bool is_quiet();
   void close(CloseReason reason);
   void apply(const QueueSettings& settings) { settings_ = settings; }
   const QueueSettings& settings() const { return settings_; }

@@ -162,7 +162,7 @@ void Queue::stop() {
   ops_.stop_receiving();
 }
 
-bool Queue::is_quiet() const {
+bool Queue::is_quiet() {
   // The end of the admin queue is the end of the association: it waits until the I/O queues have finished what executes.
   bool is_quiet = !is_admin() || controller_ == nullptr || controller_->io_queues().empty();
   slots_.for_each([&](const Command& command) {

@@ -1,5 +1,6 @@
 #include "nvmf/slot_table.h"
 
+#include <algorithm>
 #include <bit>
 #include <new>
 
@@ -10,6 +11,8 @@ namespace weft::nvmf {
 namespace {
 
 constexpr size_t kChunkStride = align_up(sizeof(SlotChunk), 64);  // bytes; chunks start on cache lines
+// One less than there are indexes for: the last ones hold the slot that belongs to the table.
+constexpr uint32_t kChunksMax = kSlotIndexMax / kSlotsPerChunk - 1;
 constexpr uint32_t chunks_for(uint32_t slots) { return (slots + kSlotsPerChunk - 1) / kSlotsPerChunk; }
 
 }  // namespace
@@ -65,15 +68,18 @@ void SlotPool::give_back(SlotChunk* chunk) {
 SlotTable::~SlotTable() {
   WEFT_ASSERT(taken_ == 0);
   for (const SlotChunk* chunk : chunks_) WEFT_ASSERT(chunk == nullptr);
-  pool_.release(size_);
+  pool_.release(reserved_);
 }
 
 bool SlotTable::resize(uint32_t slots) {
-  WEFT_ASSERT(slots >= size_ && slots <= kSlotsPerQueueMax);
-  if (chunks_for(slots) > chunks_for(size_) && !pool_.reserve(slots - chunks_for(size_) * kSlotsPerChunk)) return false;
+  WEFT_ASSERT(slots > 0 && slots <= kSlotsPerQueueMax);
+  if (chunks_for(slots) > chunks_for(reserved_)) {
+    if (!pool_.reserve((chunks_for(slots) - chunks_for(reserved_)) * kSlotsPerChunk)) return false;
+    reserved_ = slots;
+  }
   size_ = slots;
   if (chunks_.size() < chunks_for(slots)) chunks_.resize(chunks_for(slots));
-  cids_.reset(slots);
+  cids_.reset(std::max(slots, taken_));
   for_each([&](Command& command) {
     if (!command.is_duplicate && command.state != CommandState::kQuarantined) cids_.insert(command.cid(), command.index);
   });
@@ -81,9 +87,25 @@ bool SlotTable::resize(uint32_t slots) {
 }
 
 Command* SlotTable::take(const nvme::Sqe& sqe) {
-  if (taken() == size_) return nullptr;
-  if (taken_ == chunks_.size() * kSlotsPerChunk) {  // quarantined commands take up room
-    if (taken_ == kSlotIndexMax) return nullptr;
+  if (taken() >= size_) return nullptr;
+  return reserved_ == 0 ? begin(first_, kFirstIndex, sqe) : take_in_chunk(sqe);
+}
+
+Command* SlotTable::begin(Command& command, uint16_t index, const nvme::Sqe& sqe) {
+  WEFT_ASSERT(command.state == CommandState::kFree);
+  ++taken_;
+  command.sqe = sqe;
+  command.index = index;
+  command.state = CommandState::kNew;
+  command.is_duplicate = cids_.find(sqe.cid) != CidMap::kNone;
+  if (!command.is_duplicate) cids_.insert(sqe.cid, index);
+  return &command;
+}
+
+Command* SlotTable::take_in_chunk(const nvme::Sqe& sqe) {
+  const uint32_t in_chunks = taken_ - (first_.state != CommandState::kFree ? 1 : 0);
+  if (in_chunks == chunks_.size() * kSlotsPerChunk) {  // quarantined commands take up room
+    if (chunks_.size() == kChunksMax) return nullptr;
     chunks_.push_back(nullptr);
   }
   const auto chunk_count = uint32_t(chunks_.size());
@@ -95,31 +117,21 @@ Command* SlotTable::take(const nvme::Sqe& sqe) {
     if (slot == kSlotsPerChunk) continue;
     hint_ = which;
     chunk->taken |= 1u << slot;
-    ++taken_;
-    Command& command = chunk->commands[slot];
-    WEFT_ASSERT(command.state == CommandState::kFree);
-    command.sqe = sqe;
-    command.index = uint16_t(which * kSlotsPerChunk + slot);
-    command.state = CommandState::kNew;
-    command.is_duplicate = cids_.find(sqe.cid) != CidMap::kNone;
-    if (!command.is_duplicate) cids_.insert(sqe.cid, command.index);
-    return &command;
+    return begin(chunk->commands[slot], uint16_t(which * kSlotsPerChunk + slot), sqe);
   }
   WEFT_ASSERT(!"a table that is not full has a free slot");
   return nullptr;
 }
 
 void SlotTable::quarantine(Command& command) {
+  WEFT_ASSERT(&command != &first_);  // a Connect is in no device
   if (!command.is_duplicate) cids_.erase(command.cid());
   command.state = CommandState::kQuarantined;
   ++quarantined_;
 }
 
 void SlotTable::free(Command& command) {
-  const uint32_t which = command.index / kSlotsPerChunk;
-  SlotChunk*& chunk = chunks_[which];
-  const uint32_t bit = 1u << (command.index % kSlotsPerChunk);
-  WEFT_ASSERT(&chunk->commands[command.index % kSlotsPerChunk] == &command && (chunk->taken & bit) != 0);
+  WEFT_ASSERT(slot(command.index) == &command);
   if (command.state == CommandState::kQuarantined) {
     --quarantined_;
   } else if (!command.is_duplicate) {
@@ -127,22 +139,29 @@ void SlotTable::free(Command& command) {
   }
   command.state = CommandState::kFree;
   command.generation = (command.generation + 1) & 0x1f;
-  chunk->taken &= ~bit;
   --taken_;
+  if (&command == &first_) return;
+  SlotChunk*& chunk = chunks_[command.index / kSlotsPerChunk];
+  const uint32_t bit = 1u << (command.index % kSlotsPerChunk);
+  WEFT_ASSERT((chunk->taken & bit) != 0);
+  chunk->taken &= ~bit;
   if (chunk->taken == 0) pool_.give_back(std::exchange(chunk, nullptr));
 }
 
-Command* SlotTable::find(uint16_t cid) const {
-  if (size_ == 0) return nullptr;
-  const uint16_t index = cids_.find(cid);
-  return index == CidMap::kNone ? nullptr : &chunks_[index / kSlotsPerChunk]->commands[index % kSlotsPerChunk];
+Command* SlotTable::slot(uint32_t index) {
+  if (index == kFirstIndex) return &first_;
+  if (index >= chunks_.size() * kSlotsPerChunk || chunks_[index / kSlotsPerChunk] == nullptr) return nullptr;
+  return &chunks_[index / kSlotsPerChunk]->commands[index % kSlotsPerChunk];
 }
 
-Command* SlotTable::find_tag(uint16_t tag) const {
-  const uint32_t index = tag & (kSlotIndexMax - 1);
-  if (index >= chunks_.size() * kSlotsPerChunk || chunks_[index / kSlotsPerChunk] == nullptr) return nullptr;
-  Command& command = chunks_[index / kSlotsPerChunk]->commands[index % kSlotsPerChunk];
-  return command.state != CommandState::kFree && command.generation == tag >> 11 ? &command : nullptr;
+Command* SlotTable::find(uint16_t cid) {
+  const uint16_t index = cids_.find(cid);
+  return index == CidMap::kNone ? nullptr : slot(index);
+}
+
+Command* SlotTable::find_tag(uint16_t tag) {
+  Command* command = slot(tag & (kSlotIndexMax - 1));
+  return command != nullptr && command->state != CommandState::kFree && command->generation == tag >> 11 ? command : nullptr;
 }
 
 }  // namespace weft::nvmf

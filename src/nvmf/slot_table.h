@@ -1,5 +1,5 @@
-// The command slots of one queue: chunks of 32 from the shard's slab, taken when needed and given back when empty, so that an idle queue owns
-// none. A slot's index is stable while it is taken; index and generation make the transfer tag.
+// The command slots of one queue: one of its own for the Connect, then chunks of 32 from the shard's slab, taken when needed and given back when
+// empty. A slot's index is stable while it is taken; index and generation make the transfer tag.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -52,13 +52,13 @@ class SlotPool {
 
 class SlotTable {
  public:
-  /// Empty: size() is 0 until resize().
-  explicit SlotTable(SlotPool& pool) : pool_(pool) {}
+  /// Room for one command, a Connect, which needs nothing of the pool: whatever others have reserved, a new connection gets an answer.
+  explicit SlotTable(SlotPool& pool) : pool_(pool) { cids_.reset(1); }
   /// Requires: no slot is taken.
   ~SlotTable();
 
-  /// Changes the room to `slots` commands. False when the pool cannot promise them; then nothing has changed.
-  /// Requires: slots >= size(), slots <= kSlotsPerQueueMax.
+  /// Changes the room to `slots` commands, those that are outstanding not counted. False when the pool cannot promise them; then nothing has changed.
+  /// What was promised once is kept until the end. Requires: 0 < slots <= kSlotsPerQueueMax.
   bool resize(uint32_t slots);
   uint32_t size() const { return size_; }
   /// Outstanding commands, without quarantined ones.
@@ -71,13 +71,14 @@ class SlotTable {
   /// The command has been answered, its device has not: the slot stays taken, the CID is free and the command counts as outstanding no more.
   void quarantine(Command& command);
   /// The outstanding command with that CID, or null.
-  Command* find(uint16_t cid) const;
+  Command* find(uint16_t cid);
   /// The command of a transfer tag, or null when the slot is free or the generation another.
-  Command* find_tag(uint16_t tag) const;
+  Command* find_tag(uint16_t tag);
   static uint16_t tag_of(const Command& command) { return uint16_t(command.index | command.generation << 11); }
   /// Calls f for every command outstanding; f may free the one it is given.
   template <typename F>
-  void for_each(F&& f) const {
+  void for_each(F&& f) {
+    if (first_.state != CommandState::kFree) f(first_);
     for (SlotChunk* chunk : chunks_) {
       if (chunk == nullptr) continue;
       for (Command& command : chunk->commands) {
@@ -96,9 +97,16 @@ class SlotTable {
   }
 
  private:
+  static constexpr uint16_t kFirstIndex = kSlotIndexMax - 1;
+  Command* slot(uint32_t index);
+  Command* take_in_chunk(const nvme::Sqe& sqe);
+  Command* begin(Command& command, uint16_t index, const nvme::Sqe& sqe);
+
   SlotPool& pool_;
-  uint32_t size_ = 0;
-  uint32_t taken_ = 0;  // slots, quarantined ones among them
+  Command first_;  // until resize(): the only slot
+  uint32_t size_ = 1;
+  uint32_t reserved_ = 0;  // slots, of the pool
+  uint32_t taken_ = 0;     // slots, quarantined ones among them
   uint32_t quarantined_ = 0;
   uint32_t hint_ = 0;  // the chunk that had room last
   std::vector<SlotChunk*> chunks_;

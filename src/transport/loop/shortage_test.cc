@@ -1,0 +1,103 @@
+// What hosts get when others have taken what there is: slots and buffers of a reactor, over the loop transport.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+
+#include "transport/loop/loop_host.h"
+
+namespace weft::loop {
+namespace {
+
+namespace status = nvme::status;
+using nvme::IoOpcode;
+using Delivery = Connection::Delivery;
+
+constexpr char kOther[] = "nqn.2014-08.org.nvmexpress:uuid:other";
+
+TEST(Shortage, AConnectForWhichThereAreNoSlotsIsAnsweredAndMayBeRetried) {
+  TestTarget target{1, {.slots_per_reactor = 64}};
+  TestQueue first{target}, second{target}, third{target};
+  EXPECT_TRUE(first.connect({}).decoded_status().ok());
+  EXPECT_TRUE(second.connect({.hostnqn = kOther}).decoded_status().ok());
+  const nvme::Status refused = third.connect({.hostnqn = kOther}).decoded_status();
+  EXPECT_TRUE(refused.is(status::kConnectControllerBusy));
+  EXPECT_FALSE(refused.dnr());
+  first.connection().disconnect();
+  target.until([&] { return first.connection().is_detached(); });
+  target.connections.erase(target.connections.begin());  // what it had reserved goes with it
+  EXPECT_TRUE(third.connect({.hostnqn = kOther, .delivery = Delivery::kOnRequest}).decoded_status().ok());
+}
+
+TEST(Shortage, ARefusedConnectMayBeFollowedByOneOfASmallerQueue) {
+  TestTarget target;
+  TestQueue queue{target};
+  EXPECT_TRUE(queue.connect({.cntlid = 77, .qid = 1, .sqsize = 1023}).decoded_status().is(status::kConnectInvalidParameters));
+  EXPECT_TRUE(queue.connect({.sqsize = 31}).decoded_status().ok());
+  queue.enable();
+}
+
+struct Buffers : testing::TestWithParam<uint32_t> {  // account_part
+  Buffers() : target(1, {.transfer_share_bytes = 1 << 20, .account_part = GetParam()}) { target.add(1, target.ram()); }
+
+  struct Host {
+    Host(TestTarget& target, const std::string& nqn) : admin(target), io(target) {
+      const uint16_t cntlid = admin.connect_and_enable({.hostnqn = nqn});
+      EXPECT_TRUE(io.connect({.hostnqn = nqn, .cntlid = cntlid, .qid = 1, .sqsize = 127}).decoded_status().ok());
+    }
+    TestQueue admin;
+    TestQueue io;
+  };
+  TestTarget target;
+};
+INSTANTIATE_TEST_SUITE_P(Parts, Buffers, testing::Values(1, 4, 64));
+
+TEST_P(Buffers, HostsThatDoNotSendWhatTheyAnnouncedLeaveOthersTheirPart) {
+  const std::vector<std::byte> data(16384);
+  std::array<std::optional<nvme::Cqe>, 2 * 100> never;
+  std::vector<std::unique_ptr<Host>> silent;
+  size_t next = 0;
+  for (int i = 0; i < 2; ++i) {
+    silent.push_back(std::make_unique<Host>(target, "nqn.2014-08.org.nvmexpress:uuid:silent" + std::to_string(i)));
+    silent.back()->io.connection().hold_requested_data(true);
+    for (int n = 0; n < 100; ++n) {
+      silent.back()->io.start({.sqe = io_sqe(IoOpcode::kWrite, 0, 32), .from_host = data, .delivery = Delivery::kOnRequest}, never[next++]);
+    }
+  }
+  target.pass(milliseconds(5));
+  Host honest{target, kHostNqn};
+  for (int n = 0; n < 20; ++n) {
+    EXPECT_TRUE(honest.io.status({.sqe = io_sqe(IoOpcode::kWrite, 64, 32), .from_host = data, .delivery = Delivery::kOnRequest}).ok());
+  }
+  for (const auto& cqe : never) EXPECT_FALSE(cqe);
+  // And those that waited get theirs when they go on.
+  for (const auto& host : silent) {
+    host->io.connection().hold_requested_data(false);
+    host->io.connection().deliver_all();
+  }
+  target.until([&] { return std::ranges::all_of(never, [](const auto& cqe) { return cqe.has_value(); }); });
+  for (const auto& cqe : never) EXPECT_TRUE(cqe->decoded_status().ok());
+  EXPECT_EQ(target.shard().buffers().bytes_in_use(Share::kTransfer), 0u);
+}
+
+TEST_P(Buffers, ARequestAsLargeAsTheShareIsServedAmongSmallOnes) {
+  const std::vector<std::byte> large(1 << 20), small(4096);
+  Host one{target, kHostNqn}, other{target, kOther};
+  std::array<std::optional<nvme::Cqe>, 40> answers;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    TestQueue& queue = i % 2 == 0 ? one.io : other.io;
+    const auto& data = i % 4 == 0 ? large : small;
+    queue.connection().hold_requested_data(true);
+    queue.start({.sqe = io_sqe(IoOpcode::kWrite, 0, uint32_t(data.size() / 512)), .from_host = data, .delivery = Delivery::kOnRequest},
+                answers[i]);
+  }
+  target.until([&] {
+    one.io.connection().deliver_all();
+    other.io.connection().deliver_all();
+    return std::ranges::all_of(answers, [](const auto& cqe) { return cqe.has_value(); });
+  });
+  for (const auto& cqe : answers) EXPECT_TRUE(cqe->decoded_status().ok());
+}
+
+}  // namespace
+}  // namespace weft::loop
