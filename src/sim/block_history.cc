@@ -186,8 +186,9 @@ void BlockHistory::maybe_exchanged(const Value& expected, uint64_t id, Tick now)
   if (found.size() == 1) second->replaces = found.front()->id;
 }
 
-bool BlockHistory::may_differ(const Value& value, Tick began, Tick now) const {
+bool BlockHistory::may_differ(const Value& value, uint64_t id, Tick began, Tick now) const {
   return std::ranges::any_of(versions_, [&](const Version& version) {
+    if (version.id == id) return false;  // what a pair would have written
     const bool is_certainly_it = !version.is_anything && version.any_of.empty() && version.value == value;
     return !is_certainly_it && is_readable(version, began, now);
   });

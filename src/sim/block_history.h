@@ -97,8 +97,8 @@ class BlockHistory {
   std::optional<Complaint> exchanged(const Value& expected, uint64_t id, const Horizon& horizon);
   /// As exchanged(), but the answer is not known: if the pair took effect, then on top of `expected`.
   void maybe_exchanged(const Value& expected, uint64_t id, Tick now);
-  /// Whether a read that began at `began` and ends now could return something else than `value`.
-  bool may_differ(const Value& value, Tick began, Tick now) const;
+  /// Whether the compare of command `id`, which began at `began` and ends now, could find something else than `value`.
+  bool may_differ(const Value& value, uint64_t id, Tick began, Tick now) const;
   /// What the block holds most likely now.
   Value likely() const;
   /// Everything that it could return; absent: anything.

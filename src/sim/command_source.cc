@@ -17,6 +17,15 @@ constexpr uint64_t kNoDataBlocks = 256;   // of a Write Zeroes, Verify or a rang
 constexpr unsigned kRangesToDeallocate = 4;
 constexpr uint64_t kFarAway = uint64_t{1} << 40;  // beyond the end of every namespace
 
+void set_blocks(DrawnCommand& drawn, AccessKind kind, IoOpcode opcode, Blocks blocks) {
+  drawn.access.kind = kind;
+  drawn.access.ranges = {blocks};
+  drawn.first.opcode = uint8_t(opcode);
+  drawn.first.cdw10 = uint32_t(blocks.first);
+  drawn.first.cdw11 = uint32_t(blocks.first >> 32);
+  drawn.first.cdw12 = uint32_t(blocks.count - 1);
+}
+
 /// Draws for one command.
 class Draw {
  public:
@@ -69,14 +78,7 @@ class Draw {
   }
   uint64_t transfer_blocks() const { return std::min<uint64_t>(bounds_.transfer_bytes / block_size(), 65536); }
 
-  void set(AccessKind kind, IoOpcode opcode, Blocks blocks) {
-    drawn_.access.kind = kind;
-    drawn_.access.ranges = {blocks};
-    drawn_.first.opcode = uint8_t(opcode);
-    drawn_.first.cdw10 = uint32_t(blocks.first);
-    drawn_.first.cdw11 = uint32_t(blocks.first >> 32);
-    drawn_.first.cdw12 = uint32_t(blocks.count - 1);
-  }
+  void set(AccessKind kind, IoOpcode opcode, Blocks blocks) { set_blocks(drawn_, kind, opcode, blocks); }
   /// For commands that change blocks: FUA now and then.
   void set_stability(nvme::Sqe& sqe) {
     const bool is_forced = prng_.one_in(4);
@@ -84,10 +86,7 @@ class Draw {
     if (is_forced || !bounds_.has_write_cache) drawn_.access.stability = Stability::kStable;
   }
 
-  void read() {
-    set(AccessKind::kRead, IoOpcode::kRead, range(transfer_blocks()));
-    drawn_.in_bytes = drawn_.access.block_count() * block_size();
-  }
+  void read() { drawn_ = read_command(volume_, drawn_.access.host, range(transfer_blocks())); }
   void write() {
     set(AccessKind::kWrite, IoOpcode::kWrite, range(transfer_blocks()));
     set_stability(drawn_.first);
@@ -242,6 +241,15 @@ class Draw {
 };
 
 }  // namespace
+
+DrawnCommand read_command(Volume& volume, uint32_t host, Blocks blocks) {
+  DrawnCommand drawn{.volume = &volume};
+  drawn.access.host = host;
+  drawn.first.nsid = volume.traits().nsid;
+  set_blocks(drawn, AccessKind::kRead, IoOpcode::kRead, blocks);
+  drawn.in_bytes = blocks.count * volume.traits().block_size;
+  return drawn;
+}
 
 DrawnCommand draw_command(Prng& prng, Volume& volume, uint32_t host, const CommandMix& mix, const CommandBounds& bounds) {
   return Draw{prng, volume, host, mix, bounds}.command();

@@ -52,6 +52,8 @@ struct DrawnCommand {
   std::optional<nvme::Status> due;  // it must fail with this
 };
 
+/// A Read of these blocks.
+DrawnCommand read_command(Volume& volume, uint32_t host, Blocks blocks);
 DrawnCommand draw_command(Prng& prng, Volume& volume, uint32_t host, const CommandMix& mix, const CommandBounds& bounds);
 
 }  // namespace weft::sim

@@ -96,6 +96,14 @@ std::vector<Value> Volume::likely(Blocks range) const {
   return values;
 }
 
+std::optional<uint64_t> Volume::next_touched(uint64_t lba) const {
+  while (lba < traits_.block_count) {
+    if (known_block(lba) != nullptr) return lba;
+    lba = (lba / kChunkBlocks + 1) * kChunkBlocks;
+  }
+  return std::nullopt;
+}
+
 void Volume::begin(Access& access) {
   WEFT_ASSERT(access.kind != AccessKind::kFused || access.expected.size() == access.block_count());
   access.began = access.id = ++tick_;
@@ -165,7 +173,7 @@ void Volume::check_read(const Access& access, std::span<const std::byte> data) {
 void Volume::check_difference(const Access& access) {
   bool may_differ = false;
   for_each_read(access, [&](BlockHistory& history, uint64_t, uint64_t index) {
-    may_differ = may_differ || history.may_differ(access.expected[index], access.began, tick_);
+    may_differ = may_differ || history.may_differ(access.expected[index], access.id, access.began, tick_);
   });
   const auto checker = access.kind == AccessKind::kFused ? "fused" : "oracle";
   if (!may_differ) report(access, checker, "Compare Failure, but every block is certain to hold what was compared");

@@ -52,6 +52,9 @@ class Volume {
   /// What the blocks most likely hold, for compares that should succeed now and then.
   std::vector<Value> likely(Blocks range) const;
 
+  /// The first block from `lba` on that was ever named by a command; absent: none.
+  std::optional<uint64_t> next_touched(uint64_t lba) const;
+
   // --- what happens to hosts, targets and devices ------------------------------------------------------------------------
   /// `host` has a new association: what it lost can no longer come over what is written from now on.
   void associated(uint32_t host);

@@ -7,6 +7,11 @@
 #include <fmt/format.h>
 
 namespace weft::sim {
+namespace {
+
+constexpr uint64_t kReadBackBytes = 16 << 10;  // of one command: blocks that nobody has named are not read along in great numbers
+
+}  // namespace
 
 Workload::Workload(Reactor& reactor, host::Controller& controller, Prng prng, const WorkloadOptions& options,
                    std::span<Volume* const> volumes, Referee& referee, Trace& trace)
@@ -51,16 +56,36 @@ void Workload::on_beat() {
   reactor_.arm(beat_, milliseconds(1) + nanoseconds(int64_t(prng_.below(uint64_t(options_.pause_max.ns)))));
   const Instant deadline{reactor_.now().ns - options_.command_timeout.ns};
   for (auto& lane : lanes_) lane->close_if_late(deadline);
-  if (!is_running_) return;
-  const size_t depth = std::min<size_t>(options_.queue_depth, controller_.queue_entries());
+  if (!is_running_ || is_reading_back_) return;
   for (auto& lane : lanes_) {
     switch (prng_.below(4)) {
       case 0: lane->feed(0); break;  // a pause
-      case 1: lane->feed(depth); break;
-      default: lane->feed(1 + prng_.below(depth)); break;
+      case 1: lane->feed(depth()); break;
+      default: lane->feed(1 + prng_.below(depth())); break;
     }
   }
   chat();
+}
+
+size_t Workload::depth() const { return std::min<size_t>(options_.queue_depth, controller_.queue_entries()); }
+
+void Workload::start_read_back() {
+  is_reading_back_ = true;
+  chatter_.stop();
+  for (auto& lane : lanes_) lane->feed(depth());
+}
+
+std::optional<DrawnCommand> Workload::draw_read_back() {
+  for (; read_back_target_ < targets_.size(); ++read_back_target_, read_back_lba_ = 0) {
+    Volume& volume = *targets_[read_back_target_].volume;
+    const auto first = volume.next_touched(read_back_lba_);
+    if (!first) continue;
+    const uint64_t most = std::min(controller_.transfer_max(), kReadBackBytes) / volume.traits().block_size;
+    const uint64_t count = std::min(most, volume.traits().block_count - *first);
+    read_back_lba_ = *first + count;
+    return read_command(volume, options_.host, {*first, count});
+  }
+  return std::nullopt;
 }
 
 /// Something for the admin queue.
@@ -82,6 +107,7 @@ void Workload::learn(uint32_t nsid, const nvme::IdentifyNamespace& identity) {
 }
 
 std::optional<DrawnCommand> Workload::draw() {
+  if (is_reading_back_) return draw_read_back();
   if (targets_.empty()) return std::nullopt;
   const Target& target = targets_[prng_.below(targets_.size())];
   const CommandBounds bounds{.transfer_bytes = controller_.transfer_max(),

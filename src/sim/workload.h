@@ -44,6 +44,10 @@ class Workload final : private LaneOwner {
 
   /// Begins. Tells the volumes that the host has a new association.
   void start();
+  /// Nothing is drawn any more; every block that any host has named is read once.
+  void start_read_back();
+  /// That is done. A workload that is lost in between does not get there.
+  bool has_read_back() const { return is_reading_back_ && read_back_target_ == targets_.size() && is_idle(); }
   /// No new commands.
   void stop();
   /// Nothing is outstanding but Asynchronous Event Requests.
@@ -75,6 +79,8 @@ class Workload final : private LaneOwner {
 
   void on_beat();
   void chat();
+  std::optional<DrawnCommand> draw_read_back();
+  size_t depth() const;
   void count(const IoCommand& command);
   void wrong(const std::string& what);
   void learn(uint32_t nsid, const nvme::IdentifyNamespace& identity);
@@ -96,6 +102,9 @@ class Workload final : private LaneOwner {
   AdminChatter chatter_;
   WorkloadTally tally_;
   bool is_running_ = false;
+  bool is_reading_back_ = false;
+  size_t read_back_target_ = 0;  // index
+  uint64_t read_back_lba_ = 0;
   bool is_lost_ = false;
   bool is_judged_ = false;
   bool is_corrupted_ = false;

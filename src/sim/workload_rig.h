@@ -79,6 +79,11 @@ class WorkloadRig {
     const uint64_t until = workload->tally().commands + commands;
     for (int i = 0; i < 10'000'000 && workload->tally().commands < until && !referee.finding() && !workload->is_lost(); ++i) turn(1);
   }
+  /// Reads every block that was named.
+  void read_back() {
+    workload->start_read_back();
+    for (int i = 0; i < 1'000'000 && !workload->has_read_back() && !referee.finding() && !workload->is_lost(); ++i) turn(1);
+  }
   /// Stops the workload and waits until nothing is outstanding.
   bool drain() {
     workload->stop();

@@ -1,5 +1,6 @@
 #include "sim/workload.h"
 
+#include "bdev/delay/delay_bdev.h"
 #include "bdev/ram/ram_bdev.h"
 #include "bdev/uring/uring_bdev.h"
 #include "media/memory_medium.h"
@@ -34,28 +35,30 @@ std::unique_ptr<bdev::Bdev> file(media::MemoryScript& script) {
 TEST(Workload, FindsNothingOnARamDisk) {
   WorkloadRig rig{ram(), kRam};
   rig.connect(1);
-  rig.run(20'000);
+  rig.run(5'000);
   EXPECT_EQ(rig.found(), "");
   EXPECT_TRUE(rig.drain());
   EXPECT_EQ(rig.found(), "");
-  EXPECT_GE(rig.workload->tally().commands, 20'000u);
+  EXPECT_GE(rig.workload->tally().commands, 5'000u);
 }
 
 TEST(Workload, FindsNothingOnAFile) {
   media::MemoryScript script;
   WorkloadRig rig{file(script), kFile};
   rig.connect(2);
-  rig.run(20'000);
+  rig.run(5'000);
   EXPECT_EQ(rig.found(), "");
-  EXPECT_TRUE(rig.drain());
+  rig.read_back();
+  EXPECT_TRUE(rig.workload->has_read_back());
+  EXPECT_EQ(rig.found(), "");
 }
 
 TEST(Workload, GoesOnWithTheNextAssociation) {
   media::MemoryScript script;
   WorkloadRig rig{file(script), kFile};
-  for (uint64_t seed = 1; seed <= 10; ++seed) {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
     rig.connect(seed);
-    rig.run(1000);
+    rig.run(600);
     ASSERT_EQ(rig.found(), "") << "seed " << seed;
     rig.controller->io_queue(0).close(Error{Errc::kClosed, "cut"});
     rig.turn(1 + int(seed));
@@ -72,6 +75,30 @@ TEST(Workload, SameSeedSameRun) {
     hash = rig.trace.hash();
   }
   EXPECT_EQ(hashes[0], hashes[1]);
+}
+
+TEST(Workload, ReportsATargetThatBreaksARuleUnlessBytesAreCorrupted) {
+  for (const bool is_corrupted : {false, true}) {
+    WorkloadRig rig{ram(), kRam};
+    rig.connect(5);
+    rig.run(100);
+    if (is_corrupted) rig.workload->expect_corruption();
+    rig.controller->io_queue(0).close(Error{Errc::kInvalid, "CapsuleResp: no command with CID 0001h is outstanding"});
+    rig.turn(2000);
+    EXPECT_TRUE(rig.workload->is_lost());
+    EXPECT_EQ(rig.found().starts_with("completion: "), !is_corrupted) << rig.found();
+  }
+}
+
+TEST(Workload, ClosesTheAssociationWhenACommandGetsNoAnswer) {
+  WorkloadRig rig{bdev::make_delay(ram(), {.op = bdev::OpClass::kWrite, .delay = seconds(1)}), kRam};
+  rig.connect(6, {.command_timeout = milliseconds(100)});
+  rig.run(100'000);
+  EXPECT_TRUE(rig.workload->is_lost());
+  rig.turn(2000);
+  ASSERT_NE(rig.controller->failure(), nullptr);
+  EXPECT_EQ(rig.controller->failure()->code, Errc::kTimedOut);
+  EXPECT_EQ(rig.found(), "");
 }
 
 TEST(Workload, SaysWhenEveryNamespaceWasReadWrittenAndFlushed) {
