@@ -15,7 +15,7 @@ struct Limits {
   uint32_t io_queues = 128;                  // per controller; Number of Queues grants at most this
   uint32_t controllers = 4096;               // per subsystem
   uint32_t slots_per_reactor = 1 << 20;      // command slots, reserved by Connect, touched when used
-  uint32_t data_transfer_bytes = 1 << 20;    // MDTS; also R2T length
+  uint32_t data_transfer_bytes = 1 << 20;    // MDTS, of which 4096 bytes would be 0, "no limit"; also R2T length
   uint32_t in_capsule_bytes = 8192;          // of an I/O command
   uint32_t admin_share_bytes = 8 << 20;      // per reactor, data of admin and fabrics commands, which data never starves
   uint32_t in_capsule_share_bytes = 16 << 20;  // per reactor, buffers for in-capsule writes of devices that need a stable buffer
@@ -65,7 +65,7 @@ inline constexpr std::array kLimitTable{
     LimitRow{"io_queues", &Limits::io_queues, 1, 1, 0, LimitScope::kController, "I/O queues of a controller"},
     LimitRow{"controllers", &Limits::controllers, 1, 2, 8192, LimitScope::kSubsystem, "controllers of a subsystem"},
     LimitRow{"slots_per_reactor", &Limits::slots_per_reactor, 64, 64, 384, LimitScope::kReactor, "command slots of a reactor, touched when used"},
-    LimitRow{"data_transfer_bytes", &Limits::data_transfer_bytes, 4096, 4096, 0, LimitScope::kCommand, "data of one command (MDTS)"},
+    LimitRow{"data_transfer_bytes", &Limits::data_transfer_bytes, 8192, 8192, 0, LimitScope::kCommand, "data of one command (MDTS)"},
     LimitRow{"in_capsule_bytes", &Limits::in_capsule_bytes, 0, 0, 0, LimitScope::kCommand, "in-capsule data of an I/O command"},
     LimitRow{"admin_share_bytes", &Limits::admin_share_bytes, 1 << 20, 1 << 20, 1, LimitScope::kReactor, "admin and fabrics data"},
     LimitRow{"in_capsule_share_bytes", &Limits::in_capsule_share_bytes, 8192, 8192, 1, LimitScope::kReactor, "in-capsule writes in progress"},

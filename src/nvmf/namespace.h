@@ -38,6 +38,9 @@ class Namespace {
   const std::vector<NamespaceCounters>& all_counters() const { return counters_; }
   /// On the home reactor only.
   Freezer& freezer() { return freezer_; }
+  /// On the home reactor only: its removal has begun.
+  bool is_leaving() const { return is_leaving_; }
+  void leave() { is_leaving_ = true; }
 
   // Set when a flush has failed: what was acknowledged may be lost, so the namespace answers nothing until an administrator clears it.
   void fail() { is_failed_.store(true, std::memory_order_relaxed); }
@@ -54,6 +57,7 @@ class Namespace {
   std::unique_ptr<bdev::Bdev> bdev_;
   std::vector<NamespaceCounters> counters_;  // by shard
   Freezer freezer_;
+  bool is_leaving_ = false;
   std::atomic<bool> is_failed_{false};
   std::atomic<uint32_t> late_writes_{0};
 };

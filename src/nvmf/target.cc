@@ -72,7 +72,10 @@ void Target::add_namespace(Subsystem& subsystem, uint32_t nsid, NamespaceIdentit
 }
 
 void Target::remove_namespace(Subsystem& subsystem, uint32_t nsid, std::move_only_function<void(Result<void>)> done) {
-  if (!subsystem.namespaces().contains(nsid)) return done(fail(Errc::kNotFound, "no namespace of that NSID"));
+  const auto found = subsystem.namespaces().find(nsid);
+  if (found == subsystem.namespaces().end()) return done(fail(Errc::kNotFound, "no namespace of that NSID"));
+  if (found->second->is_leaving()) return done(fail(Errc::kBusy, "the namespace is being removed already"));
+  found->second->leave();
   struct Leaving {
     size_t missing;
     std::move_only_function<void(Result<void>)> done;

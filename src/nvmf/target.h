@@ -52,7 +52,7 @@ class Target {
   /// namespace is gone again. Errors: kExists, kLimit, the device's.
   void add_namespace(Subsystem& subsystem, uint32_t nsid, NamespaceIdentity identity, std::unique_ptr<bdev::Bdev> bdev,
                      std::move_only_function<void(Result<void>)> done);
-  /// Hides it from the hosts, waits for its commands, closes the device.
+  /// Hides it from the hosts, waits for its commands, closes the device. Errors: kNotFound; kBusy while it is being removed already.
   void remove_namespace(Subsystem& subsystem, uint32_t nsid, std::move_only_function<void(Result<void>)> done);
   /// Stops taking commands, finishes what executes within limits.shutdown_ms, closes every connection; `done` when the last queue is gone.
   void stop(std::move_only_function<void()> done);

@@ -73,7 +73,7 @@ AdminChatter::Call* AdminChatter::start_call(const nvme::Sqe& sqe, size_t in_byt
 void AdminChatter::start(bool is_write_cache_enabled) {
   is_running_ = true;
   const nvme::IdentifyController& identity = controller_.identity();
-  if (!is_write_cache_enabled) start_call(admin(AdminOpcode::kSetFeatures, uint32_t(nvme::Feature::kVolatileWriteCache), 0), 0);
+  if (!is_write_cache_enabled && (identity.vwc & 1) != 0) start_call(admin(AdminOpcode::kSetFeatures, uint32_t(nvme::Feature::kVolatileWriteCache), 0), 0);
   start_call(admin(AdminOpcode::kSetFeatures, uint32_t(nvme::Feature::kAsyncEventConfig), identity.oaes), 0);
   const size_t requests = std::min<size_t>(kEventsMax, size_t{identity.aerl} + 1);
   for (size_t i = 0; i < requests; ++i) wait_for_event();
@@ -119,6 +119,8 @@ void AdminChatter::answered(Call& call, const nvme::Cqe& cqe) {
   if (status.is(status::kAbortedByHost)) return events_.on_lost();
   events_.on_answered();
   if (!status.ok()) {
+    // A shutdown, and no other command of ours, ends the requests that wait for events.
+    if (is_event && !is_running_ && status.is(status::kAbortedSqDeleted)) return;
     // An Identify of a namespace may come too late for it.
     if (call.sqe.opcode == uint8_t(AdminOpcode::kIdentify) && status.is(status::kInvalidNamespace)) return;
     return events_.on_wrong(fmt::format("admin command {:02x}h (CDW10 {:08x}h) failed: {}", call.sqe.opcode, uint32_t{call.sqe.cdw10},

@@ -182,9 +182,11 @@ void Disk::finish(Writer number) {
 }
 
 void Disk::complete(Writer number, Work& work) {
+  const bool makes_stable = work.kind == media::Kind::kSync || work.kind == media::Kind::kWriteStable;
+  if (makes_stable && has_failed_sync_ && work.result >= 0) work.result = -EIO;
   if (work.result >= 0) take_effect(number, work, kAllBlocks);
   if (work.drops_unsynced) {
-    blocks_.drop_unsynced(work.coverage, random_);
+    has_failed_sync_ = true;
     ++counts_.failed_syncs;
   } else if (work.result >= 0 && work.kind == media::Kind::kSync) {
     blocks_.sync(work.coverage);
@@ -263,6 +265,11 @@ void Disk::resume() {
   finish_all(State::kHeld);
 }
 
+uint64_t Disk::open() {
+  if (std::exchange(has_failed_sync_, false)) blocks_.drop_unsynced(random_);
+  return removals_;
+}
+
 void Disk::give_back_lost() { finish_all(State::kLost); }
 
 void Disk::remove() {
@@ -298,7 +305,7 @@ void Disk::process_died() {
     const bool has_begun = work.state != State::kSubmitted && work.state != State::kReady;
     if (!has_begun || work.result < 0 || random_.one_in(3)) continue;
     if (work.kind == media::Kind::kSync) {
-      blocks_.sync(work.coverage);
+      if (!has_failed_sync_) blocks_.sync(work.coverage);
     } else {
       take_effect(number, work, random_.one_in(2) ? kAllBlocks : BlockMask{random_.next()});
     }
@@ -310,6 +317,7 @@ void Disk::process_died() {
 void Disk::power_cut() {
   process_died();
   blocks_.drop_unsynced(random_);
+  has_failed_sync_ = false;
   ++counts_.power_cuts;
 }
 

@@ -87,7 +87,9 @@ class Disk {
   const DiskCounts& counts() const { return counts_; }
 
   // For DiskQueue.
-  /// How often the disk was pulled: a process has the disk as long as that number stays the same.
+  /// A process opens it. Returns how often it was pulled: the process has the disk as long as that number stays the same. What a failed sync left
+  /// unsynced is lost now.
+  uint64_t open();
   uint64_t removals() const { return removals_; }
   bool is_there_since(uint64_t removals) const { return !is_removed_ && removals == removals_; }
   /// Takes the operation over, and lets it wait for start(). Returns its number.
@@ -141,6 +143,7 @@ class Disk {
   Writer next_number_ = 1;
   Instant last_due_{};  // when operations keep their order: when the last one is due
   uint64_t removals_ = 0;
+  bool has_failed_sync_ = false;  // since it was opened: no sync succeeds any more
   bool is_removed_ = false;
   bool is_hanging_ = false;
 };

@@ -122,7 +122,7 @@ TEST_F(DiskCrash, TheMemoryOfADeadProcessIsNotTouched) {
   EXPECT_FALSE(referee_.finding().has_value());
 }
 
-TEST_F(DiskCrash, AFailedSyncDropsWhatItWouldHaveCoveredAndTheNextOneSucceedsWithoutIt) {
+TEST_F(DiskCrash, AfterAFailedSyncNoneSucceedsUntilTheDiskIsOpenedAnewWithoutWhatWasUnsynced) {
   EXPECT_EQ(outcomes(
                 2,
                 [this] {
@@ -131,8 +131,11 @@ TEST_F(DiskCrash, AFailedSyncDropsWhatItWouldHaveCoveredAndTheNextOneSucceedsWit
                   options.sync_error_one_in = 1;
                   disk_->set_options(options);
                   EXPECT_EQ(run(Kind::kSync, 0, 0), -EIO);
-                  EXPECT_EQ(disk_->blocks().unsynced(), 0u);
                   disk_->heal();
+                  EXPECT_EQ(run(Kind::kSync, 0, 0), -EIO);
+                  EXPECT_EQ(contents(2), "aa");
+                  open();
+                  EXPECT_EQ(disk_->blocks().unsynced(), 0u);
                 },
                 [this] { EXPECT_EQ(run(Kind::kSync, 0, 0), 0); }),
             (Outcomes{"00", "0a", "a0", "aa"}));

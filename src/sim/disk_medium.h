@@ -39,7 +39,7 @@ class DiskMedium {
  public:
   using Queue = DiskQueue;
   /// Opens `disk`, which outlives the medium.
-  explicit DiskMedium(Disk& disk) : disk_(disk), removals_(disk.removals()) {}
+  explicit DiskMedium(Disk& disk) : disk_(disk), removals_(disk.open()) {}
   media::Alignment alignment() const { return disk_.shape().alignment; }
   Result<std::unique_ptr<Queue>> open_queue(Reactor& reactor) {
     return std::make_unique<DiskQueue>(disk_, removals_, reactor);

@@ -39,7 +39,7 @@ struct DiskOptions {
   std::vector<ByteRange> bad_ranges;     // what touches one fails
   int error_number = EIO;                // of both
   std::array<bool, 7> is_unsupported{};  // by media::Kind: EOPNOTSUPP, without effect
-  uint64_t sync_error_one_in = 0;        // the unsynced data is then dropped, as Linux does
+  uint64_t sync_error_one_in = 0;        // syncs fail from then on; what is unsynced is lost when the disk is opened anew
   uint64_t lost_one_in = 0;              // no completion until give_back_lost(), with or without the effect
 };
 

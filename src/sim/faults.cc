@@ -4,6 +4,8 @@ namespace weft::sim {
 namespace {
 
 constexpr NetworkOptions kCalmNetwork{};
+// Shorter than the time that a device gets (plan.cc): a target that was away itself cannot tell whether its device was late.
+constexpr uint64_t kTargetStallMaxMs = 150;
 
 }  // namespace
 
@@ -49,14 +51,7 @@ void Faults::inject(FaultKind kind) {
       if (host.process() != nullptr) host.process()->stall(draw_length());
       return;
     }
-    case FaultKind::kTargetStall: {
-      TargetMachine& target = any_target();
-      // Not as long as what expects an answer of the target within seconds.
-      if (target.process() != nullptr)
-        target.process()->stall(random_.below(target.process()->reactor_count()),
-                                milliseconds(int64_t(random_.below(300))));
-      return;
-    }
+    case FaultKind::kTargetStall: return stall_a_target();
     case FaultKind::kHostCrash:
       return any_host().crash();
     case FaultKind::kTargetCrash:
@@ -69,8 +64,11 @@ void Faults::inject(FaultKind kind) {
     case FaultKind::kDiskHang:
     case FaultKind::kDiskRemoval:
     case FaultKind::kDiskErrors:
-    case FaultKind::kDiskLoss:
-      return fail_a_disk(kind);
+    case FaultKind::kDiskLoss: {
+      // Mended also when the faults are over by then: it is the machine's own to have the namespace opened anew.
+      if (auto heal = any_target().fail_a_disk(kind)) setting_.agenda.after(draw_length(), std::move(heal));
+      return;
+    }
     case FaultKind::kNamespaceChange:
       return change_a_namespace();
     case FaultKind::kAccessChange:
@@ -85,6 +83,14 @@ void Faults::inject(FaultKind kind) {
   }
 }
 
+void Faults::stall_a_target() {
+  TargetMachine& target = any_target();
+  if (target.process() == nullptr) return;
+  const Duration length = milliseconds(int64_t(random_.below(kTargetStallMaxMs)));
+  target.process()->stall(random_.below(target.process()->reactor_count()), length);
+  stage_.checkers.on_stall(target.machine(), setting_.agenda.now() + length);
+}
+
 void Faults::hold_a_link() {
   size_t from = any_host().machine(), to = any_target().machine();
   if (random_.one_in(2)) std::swap(from, to);
@@ -95,31 +101,6 @@ void Faults::hold_a_link() {
     setting_.network.release(from, to);
     if (is_both_ways) setting_.network.release(to, from);
   });
-}
-
-void Faults::fail_a_disk(FaultKind kind) {
-  const auto disks = any_target().disks();
-  if (disks.empty()) return;
-  Disk& disk = *disks[random_.below(disks.size())];
-  DiskOptions options;
-  switch (kind) {
-    case FaultKind::kDiskHang:
-      disk.hang();
-      break;
-    case FaultKind::kDiskRemoval:
-      disk.remove();
-      break;
-    case FaultKind::kDiskErrors:
-      options.error_one_in = 1 + random_.below(20);
-      if (random_.one_in(3)) options.sync_error_one_in = 1 + random_.below(10);
-      break;
-    default:
-      options.lost_one_in = 1 + random_.below(50);
-      options.outlier_one_in = 1 + random_.below(50);
-  }
-  options.short_one_in = random_.one_in(2) ? 1 + random_.below(8) : 0;
-  disk.set_options(options);
-  later(draw_length(), [&disk] { disk.heal(); });
 }
 
 void Faults::change_a_namespace() {
@@ -142,7 +123,6 @@ void Faults::heal() {
   setting_.network.release_all();
   for (const auto& target : stage_.targets) {
     target->restore_power();
-    for (Disk* disk : target->disks()) disk->heal();
     target->want_every_namespace();
   }
 }

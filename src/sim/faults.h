@@ -1,6 +1,7 @@
 // What goes wrong, and when: draws faults from the plan's kinds, one after the other, until it is told to heal; then
 // nothing is wrong any more.
 #pragma once
+#include "sim/checkers/wire_checkers.h"
 #include "sim/host_machine.h"
 #include "sim/plan.h"
 #include "sim/setting.h"
@@ -19,6 +20,7 @@ class Faults {
     std::span<const std::unique_ptr<TargetMachine>> targets;
     std::span<const std::unique_ptr<HostMachine>> hosts;
     Stranger& stranger;
+    WireCheckers& checkers;
   };
   Faults(const Setting& setting, const Stage& stage, const FaultPlan& plan, uint64_t seed);
 
@@ -32,7 +34,7 @@ class Faults {
   void plan_next();
   void inject(FaultKind kind);
   void hold_a_link();
-  void fail_a_disk(FaultKind kind);
+  void stall_a_target();
   void change_a_namespace();
   TargetMachine& any_target() { return *stage_.targets[random_.below(stage_.targets.size())]; }
   HostMachine& any_host() { return *stage_.hosts[random_.below(stage_.hosts.size())]; }

@@ -24,8 +24,13 @@ void HostMachine::start() {
   ++life_;
   process_ = std::make_unique<HostProcess>(setting_, machine(), random_.next());
   for (const AssociationPlan& association : options_.plan.associations) {
-    sessions_.push_back(std::make_unique<Session>(setting_, *process_, machine(), association,
-                                                  *options_.targets[association.target], random_.next()));
+    const Session::Options session{.host = machine(),
+                                   .number = options_.first_session + uint32_t(sessions_.size()),
+                                   .plan = association,
+                                   .target = *options_.targets[association.target],
+                                   .is_network_corrupting = options_.is_network_corrupting,
+                                   .seed = random_.next()};
+    sessions_.push_back(std::make_unique<Session>(setting_, *process_, session));
     sessions_.back()->start();
   }
 }
@@ -33,7 +38,7 @@ void HostMachine::start() {
 void HostMachine::crash() {
   if (process_ == nullptr || is_ending_) return;
   setting_.trace.note(setting_.agenda.now(), "host {}: crashes", machine());
-  for (auto& session : sessions_) session->lose_outstanding();
+  for (auto& session : sessions_) session->die();
   bury();
   setting_.network.process_died(machine());
   setting_.agenda.after(kRestartPause, [this, life = life_] {
@@ -41,9 +46,23 @@ void HostMachine::crash() {
   });
 }
 
+uint64_t HostMachine::commands() const {
+  uint64_t sum = past_commands_;
+  for (const auto& session : sessions_) sum += session->commands();
+  return sum;
+}
+
+uint64_t HostMachine::associations() const {
+  uint64_t sum = past_associations_;
+  for (const auto& session : sessions_) sum += session->associations();
+  return sum;
+}
+
 void HostMachine::bury() {
   ++life_;
   if (process_ == nullptr) return;
+  past_commands_ = commands();
+  past_associations_ = associations();
   process_->die();
   for (auto& session : sessions_) setting_.graveyard.bury(std::move(session));
   sessions_.clear();
@@ -56,6 +75,8 @@ void HostMachine::shut_down(std::function<void()> done) {
   for (auto& session : sessions_) {
     session->end([this, missing, done] {
       if (--*missing > 0) return;
+      past_commands_ = commands();
+      past_associations_ = associations();
       sessions_.clear();
       process_.reset();
       done();

@@ -18,6 +18,8 @@ class HostMachine {
     size_t machine = 0;  // its place in the network
     const HostPlan& plan;
     std::span<const std::unique_ptr<TargetMachine>> targets;
+    uint32_t first_session = 0;  // the number of its first session
+    bool is_network_corrupting = false;
     uint64_t seed = 0;
   };
   HostMachine(const Setting& setting, Options options);
@@ -29,6 +31,9 @@ class HostMachine {
   void start();
   HostProcess* process() { return process_.get(); }
   std::span<const std::unique_ptr<Session>> sessions() const { return sessions_; }
+  /// Of all its lives.
+  uint64_t commands() const;
+  uint64_t associations() const;
 
   // Faults.
   void crash();  // and starts again a moment later
@@ -46,6 +51,8 @@ class HostMachine {
   std::vector<std::unique_ptr<Session>> sessions_;
   uint64_t life_ = 0;
   bool is_ending_ = false;
+  uint64_t past_commands_ = 0;  // of sessions that are gone
+  uint64_t past_associations_ = 0;
 };
 
 }  // namespace weft::sim

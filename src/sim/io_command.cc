@@ -25,7 +25,11 @@ void IoCommand::start(DrawnCommand drawn, host::Queue& queue, Instant now) {
   WEFT_ASSERT(left_ == 0);
   drawn_ = std::move(drawn);
   submitted_ = now;
-  if (!drawn_.due) drawn_.volume->begin(drawn_.access);
+  if (drawn_.due) {
+    drawn_.volume->mark(drawn_.access);
+  } else {
+    drawn_.volume->begin(drawn_.access);
+  }
   first_.status = second_.status = {};
   first_.sqe = drawn_.first;
   fill();
@@ -67,7 +71,7 @@ std::string IoCommand::judge(bool may_be_corrupted) {
   if (drawn_.due) {
     const nvme::Status got = first_.status;
     const bool is_right = got.is(*drawn_.due) && got.dnr();
-    const bool is_excused = is_lost() || (access.may_be_aborted && got.is(status::kAbortRequested)) ||
+    const bool is_excused = is_lost() || drawn_.volume->explains(access, got) || (access.may_be_aborted && got.is(status::kAbortRequested)) ||
                             (may_be_corrupted && got.is(status::kTransientTransportError));
     if (is_right || is_excused) return {};
     return fmt::format("a command that is wrong (opcode {:02x}h, NSID {}) was answered {} where {} is due", drawn_.first.opcode,

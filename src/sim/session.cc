@@ -2,17 +2,24 @@
 
 #include "sim/host_machine.h"
 
+#include <fmt/format.h>
+
 namespace weft::sim {
 namespace {
 
 constexpr Duration kLook = milliseconds(2);  // how often a session looks whether something has changed
 constexpr Duration kStepTimeout = seconds(4);
+constexpr Duration kCommandTimeout = seconds(8);  // longer than anything that a target waits for
+constexpr uint64_t kRetryPauseMaxMs = 100;
 
 }  // namespace
 
-Session::Session(const Setting& setting, HostProcess& process, size_t host, const AssociationPlan& plan,
-                 TargetMachine& target, uint64_t seed)
-    : setting_(setting), process_(process), host_(host), plan_(plan), target_(target), random_(seed) {}
+Session::Session(const Setting& setting, HostProcess& process, const Options& options)
+    : setting_(setting),
+      process_(process),
+      options_(options),
+      random_(options.seed),
+      volumes_(options.target.volumes(options.plan.subsystem)) {}
 
 void Session::start() {
   task_.emplace(run());
@@ -24,41 +31,70 @@ void Session::end(std::function<void()> done) {
   is_ending_ = true;
 }
 
+void Session::die() {
+  // While it connects or ends, a task waits for the controller, and nothing is outstanding that a volume knows of.
+  if (workload_ != nullptr && !is_ending_) controller_.reset();
+}
+
+host::ConnectOptions Session::connect_options() const {
+  const AssociationPlan& plan = options_.plan;
+  return {.endpoint = {.host = Network::address_of(options_.target.machine(), 0).host, .port = TargetMachine::kPort},
+          .subnqn = options_.target.plan().subsystems[plan.subsystem].nqn,
+          .host = HostMachine::identity_of(options_.host),
+          .digests = plan.digests,
+          .io_queues = plan.io_queues,
+          .queue_entries = plan.queue_entries,
+          .sq_flow = plan.has_flow_control ? host::SqFlow::kControlled : host::SqFlow::kDisabled,
+          .keep_alive = plan.keep_alive,
+          .timeout = kStepTimeout};
+}
+
 Task<int> Session::run() {
   while (!is_ending_) {
-    host::ConnectOptions options{
-        .endpoint = {.host = Network::address_of(target_.machine(), 0).host, .port = TargetMachine::kPort},
-        .subnqn = target_.plan().subsystems[plan_.subsystem].nqn,
-        .host = HostMachine::identity_of(host_),
-        .digests = plan_.digests,
-        .io_queues = plan_.io_queues,
-        .queue_entries = plan_.queue_entries,
-        .sq_flow = plan_.has_flow_control ? host::SqFlow::kControlled : host::SqFlow::kDisabled,
-        .keep_alive = plan_.keep_alive,
-        .timeout = kStepTimeout};
-    controller_ = std::make_unique<host::Controller>(process_.reactor(), process_.transport(), std::move(options));
-    auto connected = co_await controller_->connect();
+    controller_ = std::make_unique<host::Controller>(process_.reactor(), process_.transport(), connect_options());
+    const auto connected = co_await controller_->connect();
     if (connected) {
       ++associations_;
-      setting_.trace.note(setting_.agenda.now(), "host {}: connected to target {} as controller {}", host_,
-                          plan_.target, controller_->cntlid());
+      setting_.trace.note(setting_.agenda.now(), "host {}: controller {} of target {}", options_.host,
+                          controller_->cntlid(), options_.plan.target);
       co_await work();
     } else {
-      setting_.trace.note(setting_.agenda.now(), "host {}: {}", host_, connected.error().what());
+      last_error_ = connected.error().what();
+      setting_.trace.note(setting_.agenda.now(), "host {}: {}", options_.host, last_error_);
     }
     controller_.reset();
-    if (!is_ending_) co_await Pause{process_.reactor(), milliseconds(int64_t(1 + random_.below(100)))};
+    if (workload_ != nullptr) commands_ += workload_->tally().commands;
+    workload_.reset();
+    if (!is_ending_) co_await Pause{process_.reactor(), milliseconds(int64_t(1 + random_.below(kRetryPauseMaxMs)))};
   }
   co_return 0;
 }
 
-Task<Result<void>> Session::work() {
-  is_connected_ = true;
-  connected_at_ = Instant::never();
-  while (!is_ending_ && controller_->failure() == nullptr) co_await Pause{process_.reactor(), kLook};
-  is_connected_ = false;
-  if (controller_->failure() == nullptr) co_await controller_->shutdown();
-  co_return Result<void>{};
+Task<int> Session::work() {
+  const WorkloadOptions options{.host = options_.number,
+                                .queue_depth = options_.plan.queue_depth,
+                                .command_timeout = kCommandTimeout,
+                                .is_write_cache_enabled = !random_.one_in(8)};
+  workload_ = std::make_unique<Workload>(process_.reactor(), *controller_, Prng{random_.next()}, options, volumes_,
+                                         setting_.referee, setting_.trace);
+  if (options_.is_network_corrupting) workload_->expect_corruption();
+  workload_->start();
+  while (!is_ending_ && !workload_->is_lost()) co_await Pause{process_.reactor(), kLook};
+  workload_->stop();
+  while (!workload_->is_lost() && !workload_->is_idle()) co_await Pause{process_.reactor(), kLook};
+  if (workload_->is_lost()) {
+    workload_->judge_end();
+    last_error_ = controller_->failure() == nullptr ? "lost" : controller_->failure()->what();
+    setting_.trace.note(setting_.agenda.now(), "host {}: {}", options_.host, last_error_);
+  } else {
+    co_await controller_->shutdown();
+  }
+  co_return 0;
+}
+
+std::string Session::state() const {
+  if (workload_ == nullptr) return fmt::format("is not connected; the last time: {}", last_error_);
+  return fmt::format("is connected as controller {} and does not get all its work done", controller_->cntlid());
 }
 
 }  // namespace weft::sim

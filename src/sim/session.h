@@ -1,53 +1,69 @@
-// One host's association with one subsystem: connects, works, and connects again whenever it is lost, until it is told
-// to end.
+// One host's association with one subsystem: connects, works, and connects again whenever it is lost, until it is told to end.
 #pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
 #include "core/task.h"
 #include "host/controller.h"
 #include "sim/host_process.h"
 #include "sim/plan.h"
 #include "sim/setting.h"
 #include "sim/target_machine.h"
-
-#include <functional>
-#include <memory>
+#include "sim/workload.h"
 
 namespace weft::sim {
 
 class Session {
  public:
-  /// Outlives: all of them outlive the session.
-  Session(const Setting& setting, HostProcess& process, size_t host, const AssociationPlan& plan, TargetMachine& target,
-          uint64_t seed);
+  struct Options {
+    size_t host = 0;      // the machine
+    uint32_t number = 0;  // among all sessions of the world, for stamps; the same in each life of the host
+    const AssociationPlan& plan;
+    TargetMachine& target;
+    bool is_network_corrupting = false;
+    uint64_t seed = 0;
+  };
+  /// Outlives: setting, process, plan and target outlive the session.
+  Session(const Setting& setting, HostProcess& process, const Options& options);
 
   void start();
-  /// The workload ends, then the association; `done` after that, from the host's reactor. At any time.
+  /// The workload ends, then the association; `done` after that, on the agenda. At any time, once.
   void end(std::function<void()> done);
+  /// The process dies: its sockets are closed, and what was outstanding is lost. The session is then buried.
+  void die();
 
-  const AssociationPlan& plan() const { return plan_; }
-  bool is_connected() const { return is_connected_; }
-  /// Whether commands of every kind have completed, on an association that still lives, that began after `since`.
-  bool has_worked_since(Instant since) const { return is_connected_ && connected_at_ > since; }
-  /// The process has died: whatever was outstanding is lost.
-  void lose_outstanding() {}
+  const AssociationPlan& plan() const { return options_.plan; }
+  /// Whether a read, a write and a flush that began at `since` or later have succeeded on every namespace.
+  bool has_worked_since(Instant since) const { return workload_ != nullptr && workload_->has_progressed_since(since); }
+  /// No more commands but reads of all that was ever written, which the volumes judge. Requires: has_worked_since() something.
+  void read_back() { workload_->start_read_back(); }
+  bool is_connected() const { return workload_ != nullptr; }
+  bool has_read_back() const { return workload_ != nullptr && workload_->has_read_back(); }
+  /// What it is doing, in words.
+  std::string state() const;
   uint64_t associations() const { return associations_; }
+  uint64_t commands() const { return commands_ + (workload_ != nullptr ? workload_->tally().commands : 0); }
 
  private:
   Task<int> run();
-  Task<Result<void>> work();
+  Task<int> work();
+  host::ConnectOptions connect_options() const;
 
   Setting setting_;
   HostProcess& process_;
-  size_t host_;
-  const AssociationPlan& plan_;
-  TargetMachine& target_;
+  Options options_;
   Prng random_;
   std::optional<Task<int>> task_;
+  std::vector<Volume*> volumes_;
+  std::unique_ptr<Workload> workload_;  // while connected; dies after the controller
   std::unique_ptr<host::Controller> controller_;
-  bool is_connected_ = false;
-  Instant connected_at_{};
   bool is_ending_ = false;
   uint64_t associations_ = 0;
+  uint64_t commands_ = 0;
   std::function<void()> on_end_;
+  std::string last_error_ = "none yet";
 };
 
 }  // namespace weft::sim

@@ -12,6 +12,22 @@ namespace weft::sim {
 namespace {
 
 constexpr Duration kRestartPause = milliseconds(200);
+constexpr Duration kRetryPause = milliseconds(10);
+
+/// How long a fault is still felt after it was mended: what was late is answered, what was refused meanwhile is
+/// answered too.
+constexpr Duration kAftermath = seconds(1);
+
+VolumeTraits traits_of(const NamespacePlan& plan, const Disk* disk, uint32_t nsid) {
+  VolumeTraits traits{.nsid = nsid,
+                      .block_count = plan.blocks,
+                      .block_size = plan.block_bytes,
+                      .survives_the_process = disk != nullptr};
+  if (disk == nullptr) return traits;
+  traits.has_volatile_cache = plan.has_volatile_cache;
+  traits.deallocated = disk->shape().discarded_reads_zero ? Deallocated::kZeroed : Deallocated::kKeptOrZeroed;
+  return traits;
+}
 
 }  // namespace
 
@@ -31,10 +47,37 @@ TargetMachine::TargetMachine(const Setting& setting, Options options)
         place.disk = std::make_unique<Disk>(Disk::World{setting.agenda, setting.referee, setting.trace}, shape,
                                             Prng{random_.next()}, DiskOptions{});
       }
+      place.volume = std::make_unique<Volume>(traits_of(place.plan, place.disk.get(), uint32_t(places.size() + 1)),
+                                              setting.referee);
+      if (!ns.is_there_at_start) expect(place, {ErrorKind::kGone});
       places.push_back(std::move(place));
     }
     places_.push_back(std::move(places));
   }
+}
+
+std::vector<Volume*> TargetMachine::volumes(size_t subsystem) {
+  std::vector<Volume*> volumes;
+  for (Place& place : places_[subsystem]) volumes.push_back(place.volume.get());
+  return volumes;
+}
+
+void TargetMachine::expect(Place& place, std::initializer_list<ErrorKind> kinds) {
+  for (const ErrorKind kind : kinds) {
+    place.expected.push_back(kind);
+    place.volume->expect(kind);
+  }
+}
+
+/// A failed sync, or a pulled disk, loses what was not flushed before, as a power cut does.
+void TargetMachine::tell_of_losses(Place& place) {
+  if (place.disk == nullptr) return;
+  const uint64_t losses = place.disk->counts().failed_syncs + place.disk->removals();
+  if (std::exchange(place.losses, losses) != losses) place.volume->power_cut();
+}
+
+void TargetMachine::expect_no_more(Place& place) {
+  for (const ErrorKind kind : std::exchange(place.expected, {})) place.volume->expect_no_more(kind);
 }
 
 std::vector<Disk*> TargetMachine::disks() {
@@ -92,7 +135,12 @@ void TargetMachine::add(size_t subsystem, size_t index, Added done) {
   auto device = make_device(places_[subsystem][index]);
   if (!device) return done(std::unexpected(device.error()));
   process_->target().add_namespace(this->subsystem(subsystem), uint32_t(index + 1), make_identity(subsystem, index),
-                                   std::move(*device), std::move(done));
+                                   std::move(*device),
+                                   [this, subsystem, index, done = std::move(done)](Result<void> added) mutable {
+                                     Place& place = places_[subsystem][index];
+                                     if (added && place.is_disk_well) expect_no_more(place);
+                                     done(std::move(added));
+                                   });
 }
 
 void TargetMachine::listen() {
@@ -153,6 +201,12 @@ void TargetMachine::crash() {
   bury();
   setting_.network.process_died(machine());
   for (Disk* disk : disks()) disk->process_died();
+  for (auto& places : places_) {
+    for (Place& place : places) {
+      place.volume->process_crashed();
+      tell_of_losses(place);
+    }
+  }
   start_after(kRestartPause);
 }
 
@@ -162,6 +216,9 @@ void TargetMachine::cut_power() {
   bury();
   setting_.network.power_lost(machine());
   for (Disk* disk : disks()) disk->power_cut();
+  for (auto& places : places_) {
+    for (Place& place : places) place.volume->power_cut();
+  }
   state_ = State::kWithoutPower;
 }
 
@@ -178,15 +235,71 @@ void TargetMachine::bury() {
   setting_.graveyard.bury(std::move(process_));
 }
 
+TargetMachine::Heal TargetMachine::fail_a_disk(FaultKind kind) {
+  std::vector<std::pair<size_t, size_t>> well;
+  for (size_t subsystem = 0; subsystem < places_.size(); ++subsystem) {
+    for (size_t index = 0; index < places_[subsystem].size(); ++index) {
+      const Place& place = places_[subsystem][index];
+      if (place.disk != nullptr && place.is_disk_well) well.emplace_back(subsystem, index);
+    }
+  }
+  if (well.empty()) return nullptr;
+  const auto [subsystem, index] = well[random_.below(well.size())];
+  Place& place = places_[subsystem][index];
+  place.is_disk_well = false;
+  expect(place, {ErrorKind::kMediaError, ErrorKind::kTimeout, ErrorKind::kFlushFailed, ErrorKind::kGone});
+  set_options_of(*place.disk, kind);
+  return [this, subsystem, index] {
+    places_[subsystem][index].disk->heal();
+    setting_.agenda.after(kAftermath, [this, subsystem, index] {
+      places_[subsystem][index].is_disk_well = true;
+      reopen(subsystem, index);
+    });
+  };
+}
+
+void TargetMachine::set_options_of(Disk& disk, FaultKind kind) {
+  DiskOptions options;
+  options.short_one_in = random_.one_in(2) ? 1 + random_.below(8) : 0;
+  switch (kind) {
+    case FaultKind::kDiskHang:
+      disk.hang();
+      break;
+    case FaultKind::kDiskRemoval:
+      disk.remove();
+      break;
+    case FaultKind::kDiskErrors:
+      options.error_one_in = 1 + random_.below(20);
+      if (random_.one_in(3)) options.sync_error_one_in = 1 + random_.below(10);
+      break;
+    default:
+      options.lost_one_in = 1 + random_.below(50);
+      options.outlier_one_in = 1 + random_.below(50);
+  }
+  disk.set_options(options);
+}
+
+/// A namespace whose disk was away, or whose flush has failed, is of no use until it is opened anew.
+void TargetMachine::reopen(size_t subsystem, size_t index) {
+  if (!is_serving()) return;  // the next process opens it
+  remove_namespace(subsystem, index);
+  setting_.agenda.after(milliseconds(10), [this, subsystem, index] { add_namespace(subsystem, index); });
+}
+
 bool TargetMachine::has_namespace(size_t subsystem, size_t index) {
-  return this->subsystem(subsystem).namespaces().contains(uint32_t(index + 1));
+  const auto& namespaces = this->subsystem(subsystem).namespaces();
+  const auto found = namespaces.find(uint32_t(index + 1));
+  return found != namespaces.end() && !found->second->is_leaving();
 }
 
 void TargetMachine::add_namespace(size_t subsystem, size_t index) {
   if (!is_serving()) return;
   process_->target().home().post([this, subsystem, index, life = life_] {
     if (life != life_ || !is_serving() || has_namespace(subsystem, index)) return;
-    add(subsystem, index, [this, subsystem, index](const Result<void>& added) {
+    add(subsystem, index, [this, subsystem, index, life](const Result<void>& added) {
+      // An older one of that number may still be leaving.
+      if (!added && life == life_)
+        setting_.agenda.after(kRetryPause, [this, subsystem, index] { add_namespace(subsystem, index); });
       setting_.trace.note(setting_.agenda.now(), "target {}: namespace {}.{} added: {}", machine(), subsystem,
                           index + 1, added ? "ok" : added.error().what());
     });
@@ -197,8 +310,13 @@ void TargetMachine::remove_namespace(size_t subsystem, size_t index) {
   if (!is_serving()) return;
   process_->target().home().post([this, subsystem, index, life = life_] {
     if (life != life_ || !is_serving() || !has_namespace(subsystem, index)) return;
+    expect(places_[subsystem][index], {ErrorKind::kGone});
     process_->target().remove_namespace(
         this->subsystem(subsystem), uint32_t(index + 1), [this, subsystem, index](const Result<void>& removed) {
+          // RAM goes with its namespace.
+          Place& place = places_[subsystem][index];
+          if (place.disk == nullptr) place.volume->lose_all();
+          tell_of_losses(place);
           setting_.trace.note(setting_.agenda.now(), "target {}: namespace {}.{} removed: {}", machine(), subsystem,
                               index + 1, removed ? "ok" : removed.error().what());
         });
@@ -221,7 +339,7 @@ void TargetMachine::want_every_namespace() {
 bool TargetMachine::has_every_namespace() {
   for (size_t subsystem = 0; subsystem < places_.size(); ++subsystem) {
     for (size_t index = 0; index < places_[subsystem].size(); ++index) {
-      if (!has_namespace(subsystem, index)) return false;
+      if (!has_namespace(subsystem, index) || !places_[subsystem][index].expected.empty()) return false;
     }
   }
   return true;

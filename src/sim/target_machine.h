@@ -5,6 +5,7 @@
 #include "sim/plan.h"
 #include "sim/setting.h"
 #include "sim/target_process.h"
+#include "sim/volume.h"
 
 #include <functional>
 #include <memory>
@@ -27,9 +28,8 @@ class TargetMachine {
 
   size_t machine() const { return options_.machine; }
   const TargetPlan& plan() const { return options_.plan; }
-  /// Null when the namespace's medium is no disk.
-  Disk* disk(size_t subsystem, size_t index) { return places_[subsystem][index].disk.get(); }
-  std::vector<Disk*> disks();
+  /// What hosts may expect of each namespace of a subsystem, whether it is there or not.
+  std::vector<Volume*> volumes(size_t subsystem);
 
   /// Starts a process now, and again a moment later when that fails. Requires: there is none.
   void start();
@@ -45,6 +45,9 @@ class TargetMachine {
   void crash();  // and starts again, `pause` later
   void cut_power();
   void restore_power();
+  /// A drawn disk fails in that way; `heal` mends it and has the namespace opened anew. Null: there is no disk that is well.
+  using Heal = std::function<void()>;
+  Heal fail_a_disk(FaultKind kind);
 
   // Changes while it serves; asynchronous, and without effect when the process dies in between.
   void add_namespace(size_t subsystem, size_t index);
@@ -65,7 +68,11 @@ class TargetMachine {
   enum class State : uint8_t { kOff, kStarting, kServing, kStopping, kWithoutPower };
   struct Place {  // of one namespace
     NamespacePlan plan;
-    std::unique_ptr<Disk> disk;
+    std::unique_ptr<Disk> disk;  // null when the medium is none
+    std::unique_ptr<Volume> volume;
+    std::vector<ErrorKind> expected;  // by the volume, until the namespace is opened on a disk that is well
+    bool is_disk_well = true;
+    uint64_t losses = 0;  // of the disk's cache, that the volume knows of
   };
   using Added = std::move_only_function<void(Result<void>)>;
 
@@ -76,6 +83,12 @@ class TargetMachine {
   void give_up(const Error& error);
   Result<std::unique_ptr<bdev::Bdev>> make_device(Place& place);
   nvmf::NamespaceIdentity make_identity(size_t subsystem, size_t index);
+  std::vector<Disk*> disks();
+  void expect(Place& place, std::initializer_list<ErrorKind> kinds);
+  void expect_no_more(Place& place);
+  void tell_of_losses(Place& place);
+  void set_options_of(Disk& disk, FaultKind kind);
+  void reopen(size_t subsystem, size_t index);
   void check_nothing_left();
 
   Setting setting_;

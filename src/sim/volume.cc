@@ -225,7 +225,8 @@ void Volume::pair_completed(Access& access, nvme::Status first, nvme::Status sec
   if (second.ok()) return report(access, "fused", fmt::format("the Write succeeded, but the Compare did not: {}", nvme::to_text(first)));
   if (first.is(status::kCompareFailure)) {
     check_difference(access);
-    if (!second.is(status::kAbortedFailedFused)) {
+    const bool is_aborted = access.may_be_aborted && second.is(status::kAbortRequested);
+    if (!second.is(status::kAbortedFailedFused) && !is_aborted) {
       report(access, "fused", fmt::format("the Compare failed, and the Write was answered {}", nvme::to_text(second)));
     }
     return apply(access, Effect::kNone);

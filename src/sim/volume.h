@@ -67,6 +67,10 @@ class Volume {
   /// The size changes at some time between these two.
   void start_resize(uint64_t block_count);
   void finish_resize();
+  /// For a command that is wrong, and so is none that the volume is told of: it begins …
+  void mark(Access& access) { access.began = ++tick_; }
+  /// … and whether a fault explains its status, which then need not be the one that is due.
+  bool explains(const Access& access, nvme::Status status) const { return errors_.explain(access, status).is_explained; }
   /// See ExplainedErrors.
   void expect(ErrorKind kind) { errors_.expect(kind); }
   void expect_no_more(ErrorKind kind) { errors_.expect_no_more(kind, ++tick_); }

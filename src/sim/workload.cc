@@ -21,13 +21,15 @@ Workload::Workload(Reactor& reactor, host::Controller& controller, Prng prng, co
       options_(options),
       referee_(referee),
       trace_(trace),
-      chatter_(controller, {.on_namespace = [this](uint32_t nsid, const nvme::IdentifyNamespace& id) { learn(nsid, id); },
-                            .on_wrong = [this](const std::string& what) { wrong(what); },
-                            .on_answered = [this] { ++tally_.commands; },
-                            .on_lost = [this] { is_lost_ = true; }}) {
+      chatter_(controller,
+               {.on_namespace = [this](uint32_t nsid, const nvme::IdentifyNamespace& id) { learn(nsid, id); },
+                .on_wrong = [this](const std::string& what) { wrong(what); },
+                .on_answered = [this] { ++tally_.commands; },
+                .on_lost = [this] { is_lost_ = true; }}) {
   for (Volume* volume : volumes) targets_.push_back({.volume = volume});
   for (size_t i = 0; i < controller.io_queue_count(); ++i) {
-    lanes_.push_back(std::make_unique<IoLane>(static_cast<LaneOwner&>(*this), controller.io_queue(i), uint16_t(i + 1), controller.queue_entries()));
+    lanes_.push_back(std::make_unique<IoLane>(static_cast<LaneOwner&>(*this), controller.io_queue(i), uint16_t(i + 1),
+                                              controller.queue_entries()));
   }
 }
 
@@ -47,7 +49,8 @@ void Workload::stop() {
 }
 
 bool Workload::is_idle() const {
-  return chatter_.outstanding() == 0 && std::ranges::all_of(lanes_, [](const auto& lane) { return lane->outstanding() == 0; });
+  return chatter_.outstanding() == 0 &&
+         std::ranges::all_of(lanes_, [](const auto& lane) { return lane->outstanding() == 0; });
 }
 
 void Workload::on_beat() {
@@ -57,6 +60,8 @@ void Workload::on_beat() {
   const Instant deadline{reactor_.now().ns - options_.command_timeout.ns};
   for (auto& lane : lanes_) lane->close_if_late(deadline);
   if (!is_running_ || is_reading_back_) return;
+  // Mostly a few commands, for a world has many beats; now and then as many as the queues hold, twice.
+  budget_ = prng_.one_in(kFullBeatOneIn) ? 2 * depth() * lanes_.size() : 1 + prng_.below(kBudgetMax);
   for (auto& lane : lanes_) {
     switch (prng_.below(4)) {
       case 0: lane->feed(0); break;  // a pause
@@ -101,19 +106,22 @@ void Workload::chat() {
 void Workload::learn(uint32_t nsid, const nvme::IdentifyNamespace& identity) {
   for (Target& target : targets_) {
     if (target.volume->traits().nsid != nsid || uint64_t{identity.nsze} == 0) continue;
-    target.copy = {.ranges = uint32_t{identity.msrc} + 1, .range_blocks = uint16_t{identity.mssrl}, .blocks = identity.mcl};
+    target.copy = {
+        .ranges = uint32_t{identity.msrc} + 1, .range_blocks = uint16_t{identity.mssrl}, .blocks = identity.mcl};
     if (target.copy.blocks == 0) target.copy = {};
   }
 }
 
 std::optional<DrawnCommand> Workload::draw() {
   if (is_reading_back_) return draw_read_back();
-  if (targets_.empty()) return std::nullopt;
+  if (targets_.empty() || budget_ == 0) return std::nullopt;
+  --budget_;
   const Target& target = targets_[prng_.below(targets_.size())];
-  const CommandBounds bounds{.transfer_bytes = controller_.transfer_max(),
-                             .fused_blocks = uint32_t{controller_.identity().acwu} + 1,
-                             .copy = target.copy,
-                             .has_write_cache = options_.is_write_cache_enabled};
+  const CommandBounds bounds{
+      .transfer_bytes = controller_.transfer_max(),
+      .fused_blocks = uint32_t{controller_.identity().acwu} + 1,
+      .copy = target.copy,
+      .has_write_cache = options_.is_write_cache_enabled || (controller_.identity().vwc & 1) == 0};
   return draw_command(prng_, *target.volume, options_.host, options_.mix, bounds);
 }
 
@@ -125,7 +133,8 @@ void Workload::began(IoCommand& command, uint16_t qid) {
   if (drawn.due) {
     trace_.note(reactor_.now(), "host {} queue {}: an invalid command", options_.host, qid);
   } else {
-    trace_.note(reactor_.now(), "host {} queue {} namespace {}: {}", options_.host, qid, drawn.volume->traits().nsid, to_text(drawn.access));
+    trace_.note(reactor_.now(), "host {} queue {} namespace {}: {}", options_.host, qid, drawn.volume->traits().nsid,
+                to_text(drawn.access));
   }
 }
 

@@ -77,6 +77,9 @@ class Workload final : private LaneOwner {
     Progress progress;
   };
 
+  static constexpr uint64_t kFullBeatOneIn = 32;
+  static constexpr uint64_t kBudgetMax = 12;
+
   void on_beat();
   void chat();
   std::optional<DrawnCommand> draw_read_back();
@@ -101,6 +104,7 @@ class Workload final : private LaneOwner {
   std::vector<std::unique_ptr<IoLane>> lanes_;
   AdminChatter chatter_;
   WorkloadTally tally_;
+  size_t budget_ = 0;  // commands until the next beat
   bool is_running_ = false;
   bool is_reading_back_ = false;
   size_t read_back_target_ = 0;  // index

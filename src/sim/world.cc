@@ -15,11 +15,13 @@ World::World(const Plan& plan, Trace::Print print, Graveyard& graveyard)
     : plan_(plan),
       agenda_(plan.seed ^ 1),
       trace_(print),
-      network_(agenda_, plan.seed ^ 2, trace_, taps_),
+      network_(agenda_, plan.seed ^ 2, trace_, checkers_.taps()),
       setting_{agenda_, trace_, referee_, network_, graveyard},
       stranger_(setting_, plan.targets.size() + plan.hosts.size(), plan.seed ^ 3) {
   Prng random{plan.seed ^ 4};
   // Machines in the network: the targets, then the hosts, then the stranger.
+  checkers_.distrust(plan.targets.size() + plan.hosts.size());
+  for (size_t i = 0; i < plan.targets.size(); ++i) checkers_.set_limits(i, plan.targets[i].limits);
   std::vector<std::string> host_nqns;
   for (size_t i = 0; i < plan.hosts.size(); ++i)
     host_nqns.push_back(HostMachine::identity_of(plan.targets.size() + i).nqn);
@@ -29,15 +31,17 @@ World::World(const Plan& plan, Trace::Print print, Graveyard& graveyard)
                                                                          .plan = plan.targets[i],
                                                                          .host_nqns = host_nqns,
                                                                          .seed = random.next(),
-                                                                         .on_log = [](std::string_view) {}}));
+                                                                         .on_log = [this, i](std::string_view line) { checkers_.on_log(i, line, agenda_.now()); }}));
   }
+  uint32_t sessions = 1;
   for (size_t i = 0; i < plan.hosts.size(); ++i) {
     hosts_.push_back(std::make_unique<HostMachine>(
         setting_,
         HostMachine::Options{
-            .machine = plan.targets.size() + i, .plan = plan.hosts[i], .targets = targets_, .seed = random.next()}));
+            .machine = plan.targets.size() + i, .plan = plan.hosts[i], .targets = targets_, .first_session = sessions, .is_network_corrupting = plan.faults.network.corrupt_one_in > 0, .seed = random.next()}));
+    sessions += uint32_t(plan.hosts[i].associations.size());
   }
-  faults_ = std::make_unique<Faults>(setting_, Faults::Stage{targets_, hosts_, stranger_}, plan.faults, random.next());
+  faults_ = std::make_unique<Faults>(setting_, Faults::Stage{targets_, hosts_, stranger_, checkers_}, plan.faults, random.next());
 }
 
 World::~World() {
@@ -60,6 +64,7 @@ Report World::run() {
   for (const auto& target : targets_) target->start();
   for (const auto& host : hosts_) host->start();
   faults_->start();
+  check_now_and_then();
   run_until(plan_.faults.duration, [] { return false; });
   if (!referee_.finding()) {
     faults_->heal();
@@ -67,14 +72,24 @@ Report World::run() {
     const Instant healed = agenda_.now();
     if (!run_until(kRecoveryLimit, [&] { return has_recovered(healed); })) report_stuck(healed);
   }
+  if (!referee_.finding()) read_back();
   if (!referee_.finding()) end_hosts();
   if (!referee_.finding()) end_targets();
   if (referee_.finding()) bury_all();
+  uint64_t commands = 0, associations = 0;
+  for (const auto& host : hosts_) {
+    commands += host->commands();
+    associations += host->associations();
+  }
   Report report{.finding = referee_.finding(),
-                .hash = trace_.hash(),
-                .faults = faults_->count(),
+                .hash = trace_.hash(), .commands = commands, .associations = associations, .faults = faults_->count(),
                 .simulated = agenda_.now() - start};
   return report;
+}
+
+void World::check_now_and_then() {
+  checkers_.check(agenda_.now());
+  agenda_.after(WireCheckers::kCheckEvery, [this] { check_now_and_then(); });
 }
 
 bool World::has_recovered(Instant since) const {
@@ -102,12 +117,26 @@ void World::report_stuck(Instant since) {
   for (const auto& host : hosts_) {
     for (const auto& session : host->sessions()) {
       if (session->has_worked_since(since)) continue;
-      return referee_.fail("liveness", fmt::format("host {} {} target {} {} s after the last fault", host->machine(),
-                                                   session->is_connected() ? "is connected but gets no work done on"
-                                                                           : "cannot connect to",
-                                                   session->plan().target, kRecoveryLimit.ns / 1'000'000'000));
+      return referee_.fail("liveness", fmt::format("{} s after the last fault, host {} {} (target {})", kRecoveryLimit.ns / 1'000'000'000, host->machine(),
+                                                   session->state(), session->plan().target));
     }
   }
+}
+
+/// Everything that was ever written is looked at once more, by every host.
+void World::read_back() {
+  size_t missing = 0;
+  for (const auto& host : hosts_) {
+    for (const auto& session : host->sessions()) {
+      if (session->is_connected()) session->read_back();
+    }
+  }
+  const auto is_done = [&] {
+    missing = 0;
+    for (const auto& host : hosts_) missing += size_t(std::ranges::count_if(host->sessions(), [](const auto& session) { return !session->has_read_back(); }));
+    return missing == 0;
+  };
+  if (!run_until(kEndLimit, is_done)) referee_.fail("liveness", fmt::format("{} sessions do not get to read all that they wrote, without any fault", missing));
 }
 
 void World::end_hosts() {

@@ -2,6 +2,7 @@
 // nothing may go wrong for good; a phase without, in which everything must come right; and an end, at which nothing may
 // be left.
 #pragma once
+#include "sim/checkers/wire_checkers.h"
 #include "sim/faults.h"
 #include "sim/host_machine.h"
 #include "sim/plan.h"
@@ -14,19 +15,6 @@
 #include <vector>
 
 namespace weft::sim {
-
-class NoTaps final : public WireTaps {
-  class NoTap final : public WireTap {
-    void on_sent(Side, std::span<const std::byte>, Instant) override {}
-    void on_received(Side, std::span<const std::byte>, Instant) override {}
-    void on_closed(Side, Instant) override {}
-    void on_finished(Side, Instant) override {}
-    bool is_under_digests(Side) const override { return false; }
-  };
-  std::unique_ptr<WireTap> connected(size_t, size_t, const net::Address&, Instant) override {
-    return std::make_unique<NoTap>();
-  }
-};
 
 struct Report {
   std::optional<Finding> finding;
@@ -51,6 +39,8 @@ class World {
   bool run_until(Duration limit, F is_done);
   bool has_recovered(Instant since) const;
   void report_stuck(Instant since);
+  void check_now_and_then();
+  void read_back();
   void end_hosts();
   void end_targets();
   void bury_all();
@@ -59,7 +49,7 @@ class World {
   Agenda agenda_;
   Trace trace_;
   Referee referee_;
-  NoTaps taps_;
+  WireCheckers checkers_{referee_};
   Network network_;
   Setting setting_;
   Stranger stranger_;

@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""Runs simulated worlds: 300 with sanitizers and 2,000 without, and every seed that has found something before, on two processes.
+
+worlds_test.py --sanitized BUILD/weft-sim --release BUILD/weft-sim. Fails with the output of the first bad world of each process.
+"""
+import argparse
+import sys
+import time
+
+import simulation
+
+SANITIZED, RELEASE = 300, 2000
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sanitized", required=True)
+    parser.add_argument("--release", required=True)
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    # The long ones first, so that both processors have work to the end.
+    ranges = simulation.chunks(options.sanitized, 1, SANITIZED)
+    ranges += [simulation.Range(options.sanitized, seed, seed) for seed, _ in simulation.known_seeds()]
+    ranges += simulation.chunks(options.release, 1, RELEASE)
+    begin = time.monotonic()
+    commands, failures = 0, 0
+    for outcome in simulation.run_all(ranges, options.jobs):
+        commands += outcome.commands
+        if not outcome.ok:
+            failures += 1
+            simulation.show(outcome)
+    print(f"{SANITIZED} worlds with sanitizers, {RELEASE} without, {len(simulation.known_seeds())} that are known: {commands} commands, "
+          f"{failures} processes failed, {time.monotonic() - begin:.0f} s")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
