@@ -70,10 +70,22 @@ void TargetMachine::expect(Place& place, std::initializer_list<ErrorKind> kinds)
 }
 
 /// A failed sync, or a pulled disk, loses what was not flushed before, as a power cut does.
-void TargetMachine::tell_of_losses(Place& place) {
-  if (place.disk == nullptr) return;
-  const uint64_t losses = place.disk->counts().failed_syncs + place.disk->removals();
-  if (std::exchange(place.losses, losses) != losses) place.volume->power_cut();
+bool TargetMachine::has_new_losses(const Place& place) const {
+  return place.disk != nullptr && place.disk->counts().failed_syncs + place.disk->removals() != place.losses;
+}
+
+/// What hosts may expect of the namespaces once the process is gone, and their connections with it.
+void TargetMachine::lose_what_a_process_loses() {
+  for (auto& places : places_) {
+    for (Place& place : places) {
+      place.is_being_added = false;
+      place.memory->lose();
+      place.volume->process_crashed();
+      if (!has_new_losses(place)) continue;
+      place.losses = place.disk->counts().failed_syncs + place.disk->removals();
+      place.volume->power_cut();
+    }
+  }
 }
 
 void TargetMachine::expect_no_more(Place& place) {
@@ -175,7 +187,7 @@ Result<std::unique_ptr<bdev::Bdev>> TargetMachine::make_device(Place& place) {
     device = std::make_unique<bdev::UringBdev<DiskMedium>>(std::make_unique<DiskMedium>(*place.disk), std::move(info),
                                                            process_->memory());
   } else {
-    auto ram = bdev::make_ram(process_->memory(), "ram", ns.blocks, ns.block_bytes);
+    auto ram = bdev::make_ram(*place.memory, "ram", ns.blocks, ns.block_bytes);
     if (!ram) return ram;
     device = std::move(*ram);
   }
@@ -201,12 +213,7 @@ void TargetMachine::crash() {
   bury();
   setting_.network.process_died(machine());
   for (Disk* disk : disks()) disk->process_died();
-  for (auto& places : places_) {
-    for (Place& place : places) {
-      place.volume->process_crashed();
-      tell_of_losses(place);
-    }
-  }
+  lose_what_a_process_loses();
   start_after(kRestartPause);
 }
 
@@ -216,6 +223,7 @@ void TargetMachine::cut_power() {
   bury();
   setting_.network.power_lost(machine());
   for (Disk* disk : disks()) disk->power_cut();
+  lose_what_a_process_loses();
   for (auto& places : places_) {
     for (Place& place : places) place.volume->power_cut();
   }
@@ -282,6 +290,8 @@ void TargetMachine::set_options_of(Disk& disk, FaultKind kind) {
 /// A namespace whose disk was away, or whose flush has failed, is of no use until it is opened anew.
 void TargetMachine::reopen(size_t subsystem, size_t index) {
   if (!is_serving()) return;  // the next process opens it
+  // What was lost is lost between two processes, when no host has anything on the way.
+  if (has_new_losses(places_[subsystem][index])) return crash();
   remove_namespace(subsystem, index);
   setting_.agenda.after(milliseconds(10), [this, subsystem, index] { add_namespace(subsystem, index); });
 }
@@ -296,8 +306,10 @@ void TargetMachine::add_namespace(size_t subsystem, size_t index) {
   if (!is_serving()) return;
   process_->target().home().post([this, subsystem, index, life = life_] {
     if (life != life_ || !is_serving() || has_namespace(subsystem, index)) return;
+    if (std::exchange(places_[subsystem][index].is_being_added, true)) return;
     add(subsystem, index, [this, subsystem, index, life](const Result<void>& added) {
       // An older one of that number may still be leaving.
+      places_[subsystem][index].is_being_added = false;
       if (!added && life == life_)
         setting_.agenda.after(kRetryPause, [this, subsystem, index] { add_namespace(subsystem, index); });
       setting_.trace.note(setting_.agenda.now(), "target {}: namespace {}.{} added: {}", machine(), subsystem,
@@ -313,10 +325,6 @@ void TargetMachine::remove_namespace(size_t subsystem, size_t index) {
     expect(places_[subsystem][index], {ErrorKind::kGone});
     process_->target().remove_namespace(
         this->subsystem(subsystem), uint32_t(index + 1), [this, subsystem, index](const Result<void>& removed) {
-          // RAM goes with its namespace.
-          Place& place = places_[subsystem][index];
-          if (place.disk == nullptr) place.volume->lose_all();
-          tell_of_losses(place);
           setting_.trace.note(setting_.agenda.now(), "target {}: namespace {}.{} removed: {}", machine(), subsystem,
                               index + 1, removed ? "ok" : removed.error().what());
         });

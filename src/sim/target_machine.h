@@ -2,6 +2,7 @@
 // lives of its processes: start, crash, power cut, restart, orderly end.
 #pragma once
 #include "sim/disk.h"
+#include "sim/kept_memory.h"
 #include "sim/plan.h"
 #include "sim/setting.h"
 #include "sim/target_process.h"
@@ -45,7 +46,8 @@ class TargetMachine {
   void crash();  // and starts again, `pause` later
   void cut_power();
   void restore_power();
-  /// A drawn disk fails in that way; `heal` mends it and has the namespace opened anew. Null: there is no disk that is well.
+  /// A drawn disk fails in that way; `heal` mends it and has the namespace opened anew. Null: there is no disk that is
+  /// well.
   using Heal = std::function<void()>;
   Heal fail_a_disk(FaultKind kind);
 
@@ -68,10 +70,12 @@ class TargetMachine {
   enum class State : uint8_t { kOff, kStarting, kServing, kStopping, kWithoutPower };
   struct Place {  // of one namespace
     NamespacePlan plan;
-    std::unique_ptr<Disk> disk;  // null when the medium is none
+    std::unique_ptr<Disk> disk;                                           // null when the medium is none
+    std::unique_ptr<KeptMemory> memory = std::make_unique<KeptMemory>();  // of a RAM disk
     std::unique_ptr<Volume> volume;
     std::vector<ErrorKind> expected;  // by the volume, until the namespace is opened on a disk that is well
     bool is_disk_well = true;
+    bool is_being_added = false;
     uint64_t losses = 0;  // of the disk's cache, that the volume knows of
   };
   using Added = std::move_only_function<void(Result<void>)>;
@@ -86,7 +90,8 @@ class TargetMachine {
   std::vector<Disk*> disks();
   void expect(Place& place, std::initializer_list<ErrorKind> kinds);
   void expect_no_more(Place& place);
-  void tell_of_losses(Place& place);
+  bool has_new_losses(const Place& place) const;
+  void lose_what_a_process_loses();
   void set_options_of(Disk& disk, FaultKind kind);
   void reopen(size_t subsystem, size_t index);
   void check_nothing_left();
