@@ -27,10 +27,14 @@ void ManagedQueue::on_closed(const Error& reason) {
 /// Goes on from the mailbox, where the coroutine may do what it likes with the queue.
 void ManagedQueue::wake() {
   reactor_.disarm(timer_);
-  if (waiting_) reactor_.post(static_cast<Message&>(*this));
+  // It may open and end before it is delivered once.
+  if (waiting_ && !std::exchange(is_waking_, true)) reactor_.post(static_cast<Message&>(*this));
 }
 
-void ManagedQueue::deliver() { std::exchange(waiting_, nullptr).resume(); }
+void ManagedQueue::deliver() {
+  is_waking_ = false;
+  std::exchange(waiting_, nullptr).resume();
+}
 
 void ManagedQueue::on_timeout() { queue_->close(Error{Errc::kTimedOut, "the connection was not established in time"}); }
 

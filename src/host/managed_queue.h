@@ -42,6 +42,7 @@ class ManagedQueue final : private QueueEvents, private Message {
   std::move_only_function<void(const Error&)> on_end_;
   std::unique_ptr<Queue> queue_;
   bool is_open_ = false;
+  bool is_waking_ = false;  // the message is on its way
   std::optional<Error> end_;
   std::coroutine_handle<> waiting_;
   Timer timer_ = Timer::calling<&ManagedQueue::on_timeout>(this);

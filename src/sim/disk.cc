@@ -295,6 +295,7 @@ void Disk::heal() {
               .reorders = options_.reorders,
               .is_unsupported = options_.is_unsupported};
   is_removed_ = false;
+  for (auto& [number, work] : operations_) work.will_be_lost = false;
   resume();
   give_back_lost();
 }
