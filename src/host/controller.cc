@@ -42,6 +42,7 @@ Controller::Controller(Reactor& reactor, Transport& transport, ConnectOptions op
 
 Controller::~Controller() {
   io_queues_.clear();
+  admin_.destroy();  // ends its commands, the keep-alive's too
   keep_alive_.reset();
 }
 
@@ -220,7 +221,7 @@ Task<Result<void>> Controller::shutdown() {
     if (reactor_.now() >= deadline) result = std::unexpected(error(Errc::kTimedOut, "the controller did not finish its shutdown in time"));
     co_await Pause{reactor_, kReadyPollMin * 5};
   }
-  keep_alive_.reset();
+  if (keep_alive_ != nullptr) keep_alive_->stop();  // its command may still be outstanding
   close_all(Error{Errc::kClosed, "closed by this host"});
   co_return result;
 }

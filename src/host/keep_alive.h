@@ -10,7 +10,9 @@ class KeepAlive final : private Command {
  public:
   /// Outlives: the queue outlives it, and completes its command before.
   KeepAlive(Reactor& reactor, Queue& admin, Duration kato);
-  ~KeepAlive() { reactor_.disarm(timer_); }
+  ~KeepAlive() { stop(); }
+  /// Sends no more.
+  void stop() { reactor_.disarm(timer_); }
 
  private:
   void on_timer();

@@ -24,6 +24,8 @@ class ManagedQueue final : private QueueEvents, private Message {
   void close(const Error& reason) {
     if (queue_ != nullptr) queue_->close(reason);
   }
+  /// Ends it at once, and with it every command. Nothing may be asked of it any more.
+  void destroy() { queue_.reset(); }
   /// Why it has ended, if it has.
   const Error* end() const { return end_ ? &*end_ : nullptr; }
 

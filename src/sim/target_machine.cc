@@ -49,7 +49,6 @@ TargetMachine::TargetMachine(const Setting& setting, Options options)
       }
       place.volume = std::make_unique<Volume>(traits_of(place.plan, place.disk.get(), uint32_t(places.size() + 1)),
                                               setting.referee);
-      if (!ns.is_there_at_start) expect(place, {ErrorKind::kGone});
       places.push_back(std::move(place));
     }
     places_.push_back(std::move(places));
@@ -136,7 +135,10 @@ void TargetMachine::start_after(Duration pause) {
 void TargetMachine::add_all(size_t subsystem, size_t index) {
   if (subsystem == places_.size()) return listen();
   if (index == places_[subsystem].size()) return add_all(subsystem + 1, 0);
-  if (!places_[subsystem][index].plan.is_there_at_start) return add_all(subsystem, index + 1);
+  if (Place& place = places_[subsystem][index]; !place.plan.is_there_at_start) {
+    expect(place, {ErrorKind::kGone});
+    return add_all(subsystem, index + 1);
+  }
   add(subsystem, index, [this, subsystem, index](const Result<void>& added) {
     if (!added) return give_up(added.error());
     add_all(subsystem, index + 1);
