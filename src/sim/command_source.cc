@@ -132,11 +132,17 @@ class Draw {
   void deallocate() {
     Access& access = drawn_.access;
     access.kind = AccessKind::kDeallocate;
-    const uint64_t count = 1 + prng_.below(kRangesToDeallocate);
-    drawn_.ranges.resize(count * sizeof(nvme::DsmRange));
-    for (uint64_t i = 0; i < count; ++i) {
+    const uint64_t most = 1 + prng_.below(kRangesToDeallocate);
+    for (uint64_t i = 0; i < most; ++i) {
       const Blocks blocks = range(kNoDataBlocks);
-      access.ranges.push_back(blocks);
+      // The model has one effect of a command on a block.
+      const auto overlaps = [&](const Blocks& other) { return blocks.first < other.end() && other.first < blocks.end(); };
+      if (std::ranges::none_of(access.ranges, overlaps)) access.ranges.push_back(blocks);
+    }
+    const size_t count = access.ranges.size();
+    drawn_.ranges.resize(count * sizeof(nvme::DsmRange));
+    for (size_t i = 0; i < count; ++i) {
+      const Blocks blocks = access.ranges[i];
       const nvme::DsmRange wire{.attributes = 0u, .length_blocks = uint32_t(blocks.count), .slba = blocks.first};
       std::memcpy(drawn_.ranges.data() + i * sizeof wire, &wire, sizeof wire);
     }
