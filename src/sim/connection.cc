@@ -236,6 +236,7 @@ void Connection::take_in(Side at, std::vector<std::byte> bytes) {
   }
   if (there.cut) there.cut->bytes -= bytes.size();
   if (network_.is_without_power(here.machine)) return;
+  if (here.has_end_arrived) return;  // the connection was cut before these
   if (here.state == State::kEnded || !here.is_owned) {
     // Nobody is there to take it.
     here.state = State::kEnded;
