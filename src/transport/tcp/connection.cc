@@ -64,7 +64,7 @@ void Connection::on_time(Instant now) {
 
 void Connection::time_out(std::string_view what) {
   shared_.counters.timeouts.add(1);
-  reactor().log().warn("tcp: {} port {}: {}", queue_.origin().peer_host, queue_.origin().peer_port, what);
+  tell(EventLog::Kind::kTimeout, "{}; the connection ends", what);
   wish_for(net::Wish::kClose);
 }
 
@@ -81,7 +81,10 @@ void Connection::wish_for(net::Wish wish) {
   outlet_->wants_send();
 }
 
-void Connection::on_closed(net::Closing) {
+void Connection::on_closed(net::Closing closing) {
+  if (closing.reason == net::Closing::Reason::kStalled) {
+    tell(EventLog::Kind::kStall, "has taken no byte for {} ms; the connection ends", shared_.shard.limits().stalled_send_ms);
+  }
   wish_ = net::Wish::kClose;
   while (transfers_.pop_front() != nullptr) {}
   incoming_ = stalled_ = nullptr;

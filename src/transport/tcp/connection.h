@@ -13,6 +13,7 @@
 #include "nvmf/command.h"
 #include "nvmf/queue.h"
 #include "nvmf/shard.h"
+#include "transport/tcp/event_log.h"
 #include "transport/tcp/pdu_rules.h"
 #include "transport/tcp/send_queue.h"
 
@@ -33,7 +34,7 @@ struct Shared {
   nvmf::Shard& shard;
   BlockPool blocks;
   Counters counters;
-  RateLimit violation_log;
+  EventLog events;
 };
 
 class Connection;
@@ -120,6 +121,10 @@ class Connection final : private nvmf::TransportOps {
   void on_detached() override { owner_.on_finished(*this); }
   void wish_for(net::Wish wish);
   void time_out(std::string_view what);
+  template <typename... Args>
+  void tell(EventLog::Kind kind, fmt::format_string<Args...> format, Args&&... args) {
+    shared_.events.write(kind, reactor(), queue_.origin(), format, std::forward<Args>(args)...);
+  }
   Instant handshake_deadline() const;
   Duration limit_ms(uint32_t Limits::*limit) const { return milliseconds(shared_.shard.limits().*limit); }
   Reactor& reactor() const { return shared_.shard.reactor(); }

@@ -44,6 +44,9 @@ size_t Connection::receive_pdu(std::span<const std::byte> bytes) {
   if (common == nullptr) return 0;
   if (PduType(common->type) == PduType::kH2cTermReq) {  // whatever it says: the peer has ended, nothing is answered
     shared_.counters.peer_terminations.add(1);
+    const auto* request = view<TermReq>(bytes);  // may not have come as a whole
+    tell(EventLog::Kind::kTermination, "the peer ends the connection, FES {} FEI {:x}h", request ? uint16_t{request->fes} : 0,
+         request ? uint32_t{request->fei} : 0);
     wish_for(net::Wish::kClose);
     return 0;
   }
@@ -173,11 +176,8 @@ void Connection::payload_complete() {
 
 void Connection::terminate(Violation violation, std::span<const std::byte> header) {
   shared_.counters.violations.add(1);
-  if (shared_.violation_log.allow(reactor().now())) {
-    reactor().log().warn("tcp: {} port {}: wrong PDU of type {:02x}h, FES {} FEI {:x}h; the connection ends ({} more not shown)",
-                         queue_.origin().peer_host, queue_.origin().peer_port, uint8_t(header[0]), uint16_t(violation.fes), violation.fei,
-                         shared_.violation_log.suppressed());
-  }
+  tell(EventLog::Kind::kViolation, "wrong PDU of type {:02x}h, FES {} FEI {:x}h; the connection ends", uint8_t(header[0]),
+       uint16_t(violation.fes), violation.fei);
   append_termination(violation, header);
   termination_deadline_ = reactor().now() + limit_ms(&Limits::termination_ms);
   wish_for(net::Wish::kFinish);

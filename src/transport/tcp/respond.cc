@@ -34,6 +34,10 @@ void Connection::start_receive(nvmf::Command& command) {
 }
 
 void Connection::respond(nvmf::Command& command) {
+  if (is_breach(command.status)) {
+    tell(EventLog::Kind::kBreach, "command {:02x}h with CID {} on queue {}: {}", command.sqe.opcode, command.cid(), queue_.qid(),
+         nvme::name_of(command.status));
+  }
   if (wish_ == net::Wish::kStay || wish_ == net::Wish::kCloseSent) {
     const nvme::Cqe cqe = queue_.make_cqe(command);
     const bool has_data = command.status.ok() && !command.response_data.empty();

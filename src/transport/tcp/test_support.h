@@ -75,7 +75,7 @@ class TestTarget {
   std::unique_ptr<bdev::Bdev> ram() { return std::move(*bdev::make_ram(memory, "ram:test", kBlocks, kBlockSize)); }
 
   testing_support::ManualClock clock;
-  testing_support::NullSink sink;
+  testing_support::KeepingSink sink;
   testing_support::HeapMemory memory;
   Reactor reactor{{}, clock, sink};
   std::unique_ptr<nvmf::Target> target;
