@@ -10,6 +10,7 @@ import threading
 BLOCK = 512
 _STAMP = struct.Struct('<QQ')
 _REPEATS = BLOCK // _STAMP.size
+_ZEROES = bytes(BLOCK)
 NEVER = 0  # the number of a write that nobody made: a medium begins with zeroes
 TORN = -1  # what number_in() gives for a block that no single write has left
 
@@ -21,7 +22,7 @@ def contents(number, slba, blocks):
 
 def number_in(block, lba):
     """Which write has left this block."""
-    if not any(block):
+    if block == _ZEROES:
         return NEVER
     stamp = block[:_STAMP.size]
     number, address = _STAMP.unpack(stamp)

@@ -60,8 +60,8 @@ class _Outstanding:
 class Queue:
     """One queue: a connection with commands on it."""
 
-    def __init__(self, address, hpda=0, dgst=0, maxr2t=0, timeout=10.0):
-        self.connection = nvme_tcp.Connection(address, timeout)
+    def __init__(self, address, hpda=0, dgst=0, maxr2t=0, timeout=10.0, source=''):
+        self.connection = nvme_tcp.Connection(address, timeout, source)
         self.connection.handshake(hpda, dgst, maxr2t)
         self.address = address
         self.outstanding, self.completed = {}, {}
@@ -236,17 +236,17 @@ def _nqn(name):
 
 
 class Host:
-    """Who connects: a host NQN, a host identifier, and where the target is."""
+    """Who connects: a host NQN, a host identifier, where the target is, and from which address."""
 
-    def __init__(self, address, nqn=None):
-        self.address = address
+    def __init__(self, address, nqn=None, source=''):
+        self.address, self.source = address, source
         identity = uuid.uuid4()
         self.hostid = identity.bytes
         self.nqn = nqn or f'nqn.2014-08.org.nvmexpress:uuid:{identity}'
 
     def admin(self, subnqn, kato=0, sqsize=31, enable=True, cattr=0, **options):
         """A connected (and enabled) admin queue."""
-        queue = Queue(self.address, **options)
+        queue = Queue(self.address, source=self.source, **options)
         completion = queue.connect(self, subnqn, sqsize=sqsize, kato=kato, cattr=cattr)
         if completion.status:
             queue.close()
@@ -257,7 +257,7 @@ class Host:
 
     def io(self, admin, subnqn, qid=1, sqsize=127, cattr=0, **options):
         """A connected I/O queue of the controller behind `admin`."""
-        queue = Queue(self.address, **options)
+        queue = Queue(self.address, source=self.source, **options)
         completion = queue.connect(self, subnqn, qid=qid, sqsize=sqsize, cntlid=admin.cntlid, cattr=cattr)
         if completion.status:
             queue.close()

@@ -76,10 +76,10 @@ def ic_req(hpda=0, dgst=0, maxr2t=0, pfv=0, flags=0, hlen=128, pdo=0, plen=128):
 
 
 class Connection:
-    """One TCP connection, before and after ICReq. Blocking, with a time-out on every read."""
+    """One TCP connection, before and after ICReq. Blocking, with a time-out on every read. `source` is the address it comes from."""
 
-    def __init__(self, address, timeout=10.0):
-        self.socket = socket.create_connection(address, timeout)
+    def __init__(self, address, timeout=10.0, source=''):
+        self.socket = socket.create_connection(address, timeout, (source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.timeout = timeout
         self.buffer = bytearray()

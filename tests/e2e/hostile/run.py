@@ -9,10 +9,11 @@ import resource
 import sys
 import time
 
-from suite import Context, Witness, run_module
+from suite import Context, run_module
 from target import Target
+from witness import Witness
 
-SUITES = ('violations', 'connect_rules', 'admin_commands', 'io_commands', 'random_attacks', 'storms')
+SUITES = ('violations', 'connect_rules', 'admin_commands', 'io_commands', 'random_attacks', 'storms', 'sieges', 'slow_sieges')
 
 
 def run_against(weft, cores, suites, options):
@@ -20,9 +21,9 @@ def run_against(weft, cores, suites, options):
     print(f'== weft serve, cores {cores}, seed {options.seed}', flush=True)
     target = Target(weft, cores)
     try:
-        context = Context(target, options.seed, options.long, options.verbose)
         witness = Witness(target.address)
         witness.start()
+        context = Context(target, witness, options.seed, options.long, options.verbose)
         for name in suites:
             if target.is_alive():
                 run_module(importlib.import_module(name), context)
@@ -44,7 +45,7 @@ def main():
     parser.add_argument('--cores', action='append', help='a core list such as 0,1; repeats (default: 0, then 0,1)')
     parser.add_argument('--only', action='append', choices=SUITES, help='run this suite only; repeats')
     parser.add_argument('--seed', type=int, default=random.SystemRandom().randrange(1 << 32))
-    parser.add_argument('--long', action='store_true', help='more of everything, and the time-outs of 30 s')
+    parser.add_argument('--long', action='store_true', help='more of everything')
     parser.add_argument('--verbose', action='store_true', help='print the rows that are ok, too')
     options = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -6,31 +6,9 @@ import time
 
 from nvme_host import connect_data, connect_sqe, io_sqe, sgl, sqe
 from nvme_tcp import CAPSULE_CMD, Connection, ic_req
-from suite import Mismatch, expect, expect_status
+from siege import fresh_host_gets_buffers, fresh_host_works, settle
+from suite import expect, expect_status
 from target import FILE, NULL, PLAYGROUND, RAM, RAM_4K
-
-
-def settle(context, before, timeout=20.0):
-    """Waits until the target has at most `before` descriptors."""
-    deadline = time.monotonic() + timeout
-    while context.target.descriptors() > before:
-        if time.monotonic() > deadline:
-            raise Mismatch(f'{context.target.descriptors()} descriptors, {before} before')
-        time.sleep(0.05)
-
-
-def fresh_host_works(context):
-    with context.pair() as pair:
-        expect_status(pair.io.command(io_sqe(0x01, RAM, 0, 8), b'fine' * 1024), 0)
-        expect(pair.io.command(io_sqe(0x02, RAM, 0, 8), read=4096).data == b'fine' * 1024, True, 'data of a new host')
-
-
-def fresh_host_gets_buffers(context):
-    """Data that the target asks for, and reads of a device that cannot lend its memory: both take buffers of the shares."""
-    data = bytes(range(256)) * 512
-    with context.pair() as pair:
-        expect_status(pair.io.command(io_sqe(0x01, FILE, 4096, 256), data, inline=False), 0)
-        expect(pair.io.command(io_sqe(0x02, FILE, 4096, 256), read=len(data)).data == data, True, 'data of a new host')
 
 
 def _connect_capsule(context):

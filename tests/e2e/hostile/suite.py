@@ -1,13 +1,11 @@
 """Rows of `ok` and `FAILED`, and small things that all suites share. A suite is a module with functions test_*(context); each is
 one row, or several through context.row().
 """
-import struct
-import threading
 import time
 import traceback
 
 import target as targets
-from nvme_host import Host, Pair, io_sqe, sqe
+from nvme_host import Host, Pair
 
 
 class Mismatch(AssertionError):
@@ -35,10 +33,10 @@ def expect_status(completion, wanted, dnr=None):
 
 
 class Context:
-    """What a test gets: the target, a host, and where to report."""
+    """What a test gets: the target, a host, a witness, and where to report."""
 
-    def __init__(self, target, seed, long, verbose):
-        self.target, self.seed, self.long, self.verbose = target, seed, long, verbose
+    def __init__(self, target, witness, seed, long, verbose):
+        self.target, self.witness, self.seed, self.long, self.verbose = target, witness, seed, long, verbose
         self.host = Host(target.address)
         self.passed, self.failures = 0, []
 
@@ -83,44 +81,3 @@ def run_module(module, context):
     print(f'{"ok" if not failed else "FAILED":7} {name}: {context.passed - passed} passed, {failed} failed, '
           f'{time.monotonic() - start:.1f} s', flush=True)
     return failed
-
-
-class Witness(threading.Thread):
-    """A host that nobody attacks: writes stamped blocks to its own namespace and reads them back, all the time. What it finds wrong
-    is in `wrong`; `slowest` is the longest round trip in seconds."""
-
-    def __init__(self, address):
-        super().__init__(daemon=True)
-        self.pair = Pair(Host(address), targets.WITNESS)
-        self.stopping, self.wrong, self.rounds, self.slowest = threading.Event(), None, 0, 0.0
-
-    def run(self):
-        try:
-            while not self.stopping.wait(0.005):
-                self._round()
-        except Exception as error:  # pylint: disable=broad-except
-            self.wrong = f'{type(error).__name__}: {error}'
-
-    def _round(self):
-        start = time.monotonic()
-        blocks = (1, 8, 33)[self.rounds % 3]
-        slba = self.rounds * 37 % 30000
-        data = struct.pack('<QQ', self.rounds, slba) * (32 * blocks)
-        expect_status(self.pair.io.command(io_sqe(0x01, 1, slba, blocks), data), 0)
-        read = expect_status(self.pair.io.command(io_sqe(0x02, 1, slba, blocks), read=len(data)), 0)
-        expect(read.data == data, True, f'what was written at LBA {slba}')
-        if self.rounds % 50 == 0:
-            expect_status(self.pair.admin.command(sqe(0x06, cdw10=1), read=4096), 0)
-        self.slowest = max(self.slowest, time.monotonic() - start)
-        self.rounds += 1
-
-    def finish(self):
-        """Stops; raises what it found."""
-        self.stopping.set()
-        self.join(30)
-        self.pair.io.close()
-        self.pair.admin.close()
-        if self.wrong:
-            raise Mismatch(f'after {self.rounds} rounds: {self.wrong}')
-        if self.rounds == 0:
-            raise Mismatch('not one round')

@@ -27,8 +27,10 @@ class Target:
         config = os.path.join(self.folder.name, 'weft.toml')
         with open(config, 'w', encoding='utf-8') as file:
             file.write(self._config())
+        with open(weft, 'rb') as binary:
+            self.is_sanitized = b'__asan_init' in binary.read()
         environment = dict(os.environ)
-        environment.setdefault('ASAN_OPTIONS', 'abort_on_error=0:detect_leaks=1')
+        environment.setdefault('ASAN_OPTIONS', 'abort_on_error=0:detect_leaks=1:quarantine_size_mb=8')
         environment.setdefault('UBSAN_OPTIONS', 'print_stacktrace=1')
         with open(self.log_path, 'wb') as log:
             self.process = subprocess.Popen([weft, 'serve', '--config', config], stdout=subprocess.PIPE, stderr=log,
@@ -65,6 +67,15 @@ class Target:
     def log(self):
         with open(self.log_path, encoding='utf-8', errors='replace') as file:
             return file.read()
+
+    def log_size(self):
+        """Where the log ends now; for log_since()."""
+        return os.path.getsize(self.log_path)
+
+    def log_since(self, size):
+        with open(self.log_path, 'rb') as file:
+            file.seek(size)
+            return file.read().decode(errors='replace')
 
     def is_alive(self):
         return self.process.poll() is None
