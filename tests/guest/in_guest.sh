@@ -1,10 +1,13 @@
 #!/bin/bash
 # in_guest.sh: runs the jobs named in /share/joblist ("NAME ARGUMENT..." a line) one after the other inside the guest, each with a time limit.
 # run.sh puts it into the shared directory together with jobs/ and env. Writes logs/NAME.log, a line "NAME STATUS SECONDS" in results for
-# each job, and last the end marker that run.sh requires on the console.
+# each job, and last the end marker that run.sh requires on the console. A job that failed while the guest's own memory went corrupt gets
+# status 75, and the boot is over: run.sh repeats it in a fresh one.
 set -u
 # shellcheck source=/dev/null
 . /share/env
+# shellcheck source=SCRIPTDIR/corruption.sh
+. /share/corruption.sh
 
 # where_it_hangs: each process with what it waits for in the kernel, and the I/O that block devices have outstanding (reads, writes).
 where_it_hangs() {
@@ -45,19 +48,22 @@ modprobe nvme-tcp
 failed=0
 while read -r name arguments <&3; do
     echo "weft-guest: job $name"
+    # The kernel's log begins anew with each job.
+    dmesg -c >>/share/logs/dmesg.log
     echo "weft-guest: job $name" >/dev/kmsg
     start=$SECONDS
     # shellcheck disable=SC2086  # arguments are words
     setsid bash "/share/jobs/$name.sh" $arguments >"/share/logs/$name.log" 2>&1 3<&- &
     watch "$!" "$WEFT_JOB_LIMIT"
     status=$?
+    if [ "$status" != 0 ] && dmesg | shows_corruption; then status=75; fi
     [ "$status" = 0 ] || failed=1
     echo "$name $status $((SECONDS - start))" >>/share/results
     echo "weft-guest: job $name status $status"
     # What a hung job holds would fail the jobs after it for no reason of theirs.
-    [ "$status" != 124 ] || break
+    case $status in 75 | 124) break ;; esac
     clean_up
 done 3</share/joblist
-dmesg >/share/logs/dmesg.log
+dmesg >>/share/logs/dmesg.log
 sync
 echo "weft-guest: end status=$failed"
