@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-readonly all_jobs=basic,two_hosts,trim,filesystems,fio_verify,connect_100,reconnect
+readonly all_jobs=basic,two_hosts,trim,filesystems,fio_verify,connect_100,reconnect,power_cut,power_cut_ext4
 readonly nqn=nqn.2014-08.org.nvmexpress:weft-guest
 readonly start_seconds=60 stop_seconds=20
 weft='' kernel='' jobs=$all_jobs
@@ -99,23 +99,26 @@ answer_guest() {
 
 # verdicts: one line per job; those without a result did not end or were not reached. Fails if one failed.
 verdicts() {
-    local job status seconds all=0
+    local job status seconds again all=0
     for job in ${jobs//,/ }; do
         job=$(basename "$job" .sh)
         read -r status seconds < <(awk -v job="$job" '$1 == job { print $2, $3 }' "$share/results" 2>/dev/null; echo "none 0")
+        again=''
+        ! grep -qsx "$job" "$share/repeated" || again=", REPEATED after the guest's memory went corrupt"
         if [ "$status" = 0 ]; then
-            echo "guest $kernel: job $job ok ($seconds s)"
+            echo "guest $kernel: job $job ok ($seconds s)$again"
         else
-            echo "guest $kernel: job $job FAILED (status $status, $seconds s)"
+            echo "guest $kernel: job $job FAILED (status $status, $seconds s)$again"
             all=1
         fi
     done
+    echo "guest $kernel: $(wc -l <"$share/repeated") jobs repeated"
     return "$all"
 }
 
 start_weft || { cat "$work/weft.out" "$work/weft.log"; die "cannot start $weft"; }
 say "weft $weft_pid listens on port $port; logs in $work"
-WEFT_SHARE=$share WEFT_PORT=$port WEFT_NQN=$nqn WEFT_OUTER=1 "$guest_dir/run.sh" "$kernel" "$jobs" &
+WEFT_SHARE=$share WEFT_PORT=$port WEFT_NQN=$nqn WEFT_OUTER=1 WEFT_BINARY=$weft "$guest_dir/run.sh" "$kernel" "$jobs" &
 run_pid=$!
 while kill -0 "$run_pid" 2>/dev/null; do
     if [ -e "$share/rpc/ask" ]; then answer_guest; fi
