@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "nvmf/controller.h"
+#include "nvmf/gate.h"
 #include "nvmf/shard.h"
 #include "nvmf/target.h"
 
@@ -100,6 +101,8 @@ nvme::Status Connector::check(Queue& queue, const ConnectSqe& sqe, const Connect
 }
 
 void Connector::connect(Queue& queue, Command& command) {
+  // A queue whose Connect was refused has room for several; while one waited for its data, another may have come through.
+  if (queue.state_ != QueueState::kFresh) return queue.complete(command, kOutOfOrder);
   const auto& sqe = reinterpret_cast<const ConnectSqe&>(command.sqe);
   const auto& data = *reinterpret_cast<const ConnectData*>(command.data.data());
   Request request;

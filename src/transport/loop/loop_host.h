@@ -135,7 +135,16 @@ class TestQueue {
     return cid;
   }
 
-  nvme::Cqe connect(const ConnectOptions& options) {
+  static fabrics::ConnectData connect_data(const ConnectOptions& options) {
+    fabrics::ConnectData data{};
+    data.hostid[0] = std::byte{1};
+    data.cntlid = options.cntlid;
+    std::memcpy(data.subnqn.data(), options.subnqn.data(), options.subnqn.size());
+    std::memcpy(data.hostnqn.data(), options.hostnqn.data(), options.hostnqn.size());
+    return data;
+  }
+  /// Borrows `data`.
+  static Connection::Request connect_request(const ConnectOptions& options, const fabrics::ConnectData& data) {
     fabrics::ConnectSqe sqe{};
     sqe.opcode = nvme::kFabricsOpcode;
     sqe.fctype = uint8_t(fabrics::Fctype::kConnect);
@@ -144,14 +153,13 @@ class TestQueue {
     sqe.kato = options.kato_ms;
     sqe.cattr = options.cattr;
     sqe.recfmt = options.recfmt;
-    fabrics::ConnectData data{};
-    data.hostid[0] = std::byte{1};
-    data.cntlid = options.cntlid;
-    std::memcpy(data.subnqn.data(), options.subnqn.data(), options.subnqn.size());
-    std::memcpy(data.hostnqn.data(), options.hostnqn.data(), options.hostnqn.size());
     Connection::Request request{.from_host = bytes_of(data), .delivery = options.delivery};
     request.sqe = std::bit_cast<nvme::Sqe>(sqe);
-    return run(std::move(request));
+    return request;
+  }
+  nvme::Cqe connect(const ConnectOptions& options) {
+    const fabrics::ConnectData data = connect_data(options);
+    return run(connect_request(options, data));
   }
   nvme::Cqe property_set(uint32_t offset, uint64_t value) {
     fabrics::PropertySqe sqe{};

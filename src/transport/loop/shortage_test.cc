@@ -37,6 +37,23 @@ TEST(Shortage, ARefusedConnectMayBeFollowedByOneOfASmallerQueue) {
   queue.enable();
 }
 
+TEST(Shortage, OfTwoConnectsThatWaitForTheirDataTheSecondIsOutOfOrder) {
+  TestTarget target;
+  TestQueue queue{target};
+  EXPECT_FALSE(queue.connect({.cntlid = 77, .qid = 1}).decoded_status().ok());  // leaves room for more than one command
+  const ConnectOptions options{.delivery = Delivery::kOnRequest};
+  const fabrics::ConnectData data = TestQueue::connect_data(options);
+  queue.connection().hold_requested_data(true);
+  std::optional<nvme::Cqe> first, second;
+  queue.start(TestQueue::connect_request(options, data), first);
+  queue.start(TestQueue::connect_request(options, data), second);
+  queue.connection().hold_requested_data(false);
+  queue.connection().deliver_all();
+  target.until([&] { return first && second; });
+  EXPECT_TRUE(first->decoded_status().ok());
+  EXPECT_TRUE(second->decoded_status().is(status::kCommandSequenceError));
+}
+
 struct Buffers : testing::TestWithParam<uint32_t> {  // account_part
   Buffers() : target(1, {.transfer_share_bytes = 1 << 20, .account_part = GetParam()}) { target.add(1, target.ram()); }
 
