@@ -1,7 +1,7 @@
 # The front door: `make run` and `make test` do everything from a fresh Debian 12. Behind them are CMake presets
 # (CMakePresets.json) for those who use CMake directly.
 .DEFAULT_GOAL := help
-.PHONY: help run test fast bench soak tidy format clean build-release build-dev
+.PHONY: help run test fast bench fuzz soak tidy format clean build-release build-dev
 
 # `make run ONCE=1` ends after the self-check; ONCE=0 is like no ONCE.
 once := $(if $(filter-out 0,$(ONCE)),--once)
@@ -36,6 +36,12 @@ soak:  ## fresh simulated worlds for HOURS=n (default 1); what they find goes to
 	@tools/install_packages.sh test
 	@$(MAKE) --no-print-directory build-release build-dev
 	@tests/simulation/soak.py --hours $(or $(HOURS),1) --sanitized build/dev/weft-sim --release build/release/weft-sim
+
+fuzz:  ## the fuzz targets for MINUTES=10 on two cores, the canary first; fails on a find
+	@tools/install_packages.sh test
+	@cmake --preset fuzz >/dev/null
+	@cmake --build --preset fuzz
+	@fuzz/run.py --minutes $(or $(MINUTES),10)
 
 tidy:  ## clang-tidy 19 over everything
 	@tools/install_packages.sh test

@@ -1,5 +1,6 @@
-// Runs a fuzz entry point over every file of a corpus folder, so that g++ builds and sanitizer builds replay what libFuzzer found.
-// Usage: x_fuzz FOLDER. Exit 1 if the folder is missing or empty: a replay that replays nothing is a failure.
+// Runs a fuzz entry point over every file of a corpus folder, so that g++ builds and sanitizer builds replay what
+// libFuzzer found. Usage: x_fuzz FOLDER. Exit 1 if the folder is missing or empty: a replay that replays nothing is a
+// failure.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -8,6 +9,9 @@
 #include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+
+/// What custom mutators call of libFuzzer. A replay mutates nothing.
+extern "C" size_t LLVMFuzzerMutate(uint8_t*, size_t size, size_t) { return size; }
 
 int main(int argc, char** argv) {
   if (argc != 2 || !std::filesystem::is_directory(argv[1])) {

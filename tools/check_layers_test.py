@@ -64,6 +64,8 @@ class CheckLayers(unittest.TestCase):
             ("include of a room that is never included", {"src/host/bad.cc": '#include "nvmf/queue.h"\n'}, "src/host/bad.cc:1: host/ may not include nvmf/"),
             ("include that is not from the root", {"src/nvmf/bad.h": '#include "queue.h"\n'}, 'src/nvmf/bad.h:1: "queue.h" is no header of a room'),
             ("include of what is not there", {"src/nvmf/bad.h": '#include "base/gone.h"\n'}, 'src/nvmf/bad.h:1: "base/gone.h" is no header of a room'),
+            ("include of fuzz/ outside a fuzz target", {"src/nvmf/bad_test.cc": '#include "fuzz/input.h"\n', "fuzz/input.h": ""}, 'src/nvmf/bad_test.cc:1: "fuzz/input.h" is no header of a room'),
+            ("include of what is not in fuzz/", {"src/nvmf/bad_fuzz.cc": '#include "fuzz/gone.h"\n'}, 'src/nvmf/bad_fuzz.cc:1: "fuzz/gone.h" is no header of a room'),
             ("system header", {"src/nvmf/bad.cc": "#include <unistd.h>\n"}, "src/nvmf/bad.cc:1: nvmf/ may not include <unistd.h>"),
             ("system header of a folder", {"src/core/bad.cc": "#  include <sys/uio.h>\n"}, "src/core/bad.cc:1: core/ may not include <sys/uio.h>"),
             ("io_uring outside platform", {"src/media/bad.h": "#include <liburing.h>\n"}, "src/media/bad.h:1: media/ may not include <liburing.h>"),

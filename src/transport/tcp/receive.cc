@@ -169,6 +169,7 @@ void Connection::payload_complete() {
   phase_ = Phase::kPdu;
   nvmf::Command& command = *std::exchange(incoming_, nullptr);
   if (!is_payload_last_) return;
+  WEFT_ASSERT(transfer_of(command).next_offset == command.transfer_length);
   const bool is_digest_wrong = transfer_of(command).is_digest_wrong;
   command.link.unlink();
   queue_.received(command, is_digest_wrong ? nvme::status::kTransientTransportError : nvme::status::kSuccess);

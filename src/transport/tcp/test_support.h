@@ -45,7 +45,7 @@ inline Limits small_limits() {
 /// NSID 1 of kSubsystemNqn is a RAM disk; NSID 2 one that takes kWriteDelay for each write.
 class TestTarget {
  public:
-  explicit TestTarget(const Limits& limits) {
+  explicit TestTarget(const Limits& limits, uint64_t blocks = kBlocks) : blocks_(blocks) {
     const nvmf::Target::ShardResources resources{reactor, memory};
     target = std::move(*nvmf::Target::create(limits, {&resources, 1}));
     nvmf::Subsystem& subsystem = **target->add_subsystem({.nqn = kSubsystemNqn, .serial = "TEST", .access = {.allow_any_host = true}});
@@ -72,7 +72,15 @@ class TestTarget {
     clock.advance(by);
     run();
   }
-  std::unique_ptr<bdev::Bdev> ram() { return std::move(*bdev::make_ram(memory, "ram:test", kBlocks, kBlockSize)); }
+  std::unique_ptr<bdev::Bdev> ram() { return std::move(*bdev::make_ram(memory, "ram:test", blocks_, kBlockSize)); }
+  /// Requires: no connection is left. What they had is home again.
+  void check_quiescent() {
+    advance(kWriteDelay);  // what the slow device still had
+    nvmf::Shard& shard = shared->shard;
+    WEFT_ASSERT(shard.queue_count() == 0);
+    WEFT_ASSERT(shard.slots().chunks_in_use() == 0);
+    for (size_t share = 0; share < kShareCount; ++share) WEFT_ASSERT(shard.buffers().bytes_in_use(Share(share)) == 0);
+  }
 
   testing_support::ManualClock clock;
   testing_support::KeepingSink sink;
@@ -80,12 +88,16 @@ class TestTarget {
   Reactor reactor{{}, clock, sink};
   std::unique_ptr<nvmf::Target> target;
   std::optional<Shared> shared;
+
+ private:
+  uint64_t blocks_;
 };
 
 /// How a peer behaves at the byte level.
 struct PeerOptions {
   size_t segment = SIZE_MAX;  // bytes of one receive
   size_t window = SIZE_MAX;   // bytes of one send
+  bool takes_bytes = true;    // false: nothing is sent for now
   bool has_header_digest = false;
   bool has_data_digest = false;
   uint8_t hpda = 0;
@@ -121,7 +133,7 @@ class TestPeer final : public ConnectionOwner, public net::Outlet {
     do {
       target_.run();
       flush();
-    } while (!is_closed && (connection_->has_pending() || connection_->wish() >= net::Wish::kCloseSent));
+    } while (!is_closed && ((options.takes_bytes && connection_->has_pending()) || connection_->wish() >= net::Wish::kCloseSent));
   }
   void advance(Duration by) {
     target_.advance(by);
@@ -178,7 +190,7 @@ class TestPeer final : public ConnectionOwner, public net::Outlet {
     const bool is_last_try = connection_->wish() >= net::Wish::kCloseSent;
     std::vector<iovec> room(16);
     const auto pieces = connection_->pending(room);
-    size_t left = options.window;
+    size_t left = options.takes_bytes ? options.window : 0;
     size_t taken = 0;
     for (const iovec& piece : pieces) {
       const size_t count = std::min(piece.iov_len, left);
