@@ -1,4 +1,4 @@
-// The filters, and what is particular to ram. What all devices have in common is in tests/conformance/bdev_conformance_test.cc.
+// The filters, and what is particular to ram. What all devices have in common is in tests/conformance/bdev_conformance.h.
 #include "bdev/bdev.h"
 
 #include "bdev/delay/delay_bdev.h"

@@ -27,10 +27,13 @@ struct MemoryScript {
 
 class MemoryQueue final : public Poller {
  public:
-  MemoryQueue(Reactor& reactor, MemoryScript& script) : script_(script) { reactor.add(*this); }
+  MemoryQueue(Reactor& reactor, MemoryScript& script) : reactor_(reactor), script_(script) { reactor.add(*this); }
   ~MemoryQueue() override { poller_link.unlink(); }
 
-  void submit(Operation& operation) { submitted_.push_back(operation); }
+  void submit(Operation& operation) {
+    submitted_.push_back(operation);
+    reactor_.clock().wake();
+  }
   bool has_vanished() { return script_.has_vanished; }
 
   size_t poll() override {
@@ -78,6 +81,7 @@ class MemoryQueue final : public Poller {
            operation.offset % script_.alignment.offset == 0 && operation.length % script_.alignment.offset == 0;
   }
 
+  Reactor& reactor_;
   MemoryScript& script_;
   IntrusiveList<Operation, &Operation::link> submitted_;
 };

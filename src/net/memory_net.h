@@ -2,7 +2,6 @@
 // how many bytes one receive gives can be limited, down to one. Register it with the reactor like any Net's poller. Single-threaded.
 #pragma once
 #include <algorithm>
-#include <algorithm>
 #include <cerrno>
 #include <deque>
 #include <map>
@@ -21,6 +20,7 @@ struct MemoryPipe {
   size_t segment_bytes;          // the most that one receive gives
   bool is_closed_by_sender = false;
   bool is_reader_gone = false;
+  int error_number = 0;          // the connection is broken: what a receive says once it has given what is here
   bool reader_event_due = true;  // an on_readable() may come when there is something
   bool writer_event_due = true;
 };
@@ -38,9 +38,11 @@ struct MemoryLink {
   MemoryLink& operator=(MemoryLink&&) = delete;
   ~MemoryLink() { close(); }
   bool is_open() const { return incoming != nullptr; }
+  /// As TCP does: who closes with bytes unread breaks the connection.
   void close() {
     if (!is_open()) return;
     outgoing->is_closed_by_sender = true;
+    if (!incoming->bytes.empty()) outgoing->error_number = ECONNRESET;
     incoming->is_reader_gone = true;
     incoming.reset();
   }
@@ -96,16 +98,21 @@ class MemoryNet final : public Poller {
 
   MemoryStream adopt(MemoryLink link) { return {*this, std::move(link)}; }
   Result<MemoryStream> connect(const Address& address) {
-    if (!listeners_.contains(address.port)) return fail(Errc::kNotFound, "nobody listens on " + address.host);
-    MemoryLink client = make_link();
-    client.peer = address;
-    arrivals_.emplace_back(address.port, MemoryLink{client.outgoing, client.incoming, address, client.local});
+    MemoryLink client = make_link(address);
+    if (listeners_.contains(address.port)) {
+      arrivals_.emplace_back(address.port, MemoryLink{client.outgoing, client.incoming, address, client.local});
+    } else {
+      client.incoming->error_number = ECONNREFUSED;
+      client.outgoing->is_reader_gone = true;
+    }
     return MemoryStream{*this, std::move(client)};
   }
   Result<std::unique_ptr<MemoryListener>> listen(const Address& address, ListenerEvents<MemoryLink>& events) {
     Address bound = address;
     if (bound.port == 0) bound.port = next_port_++;
-    if (!listeners_.emplace(bound.port, &events).second) return fail(Errc::kExists, "in use: " + address.host);
+    if (!listeners_.emplace(bound.port, &events).second) {
+      return fail(Errc::kExists, "in use: " + bound.host + " port " + std::to_string(bound.port));
+    }
     return std::make_unique<MemoryListener>(*this, bound);
   }
 
@@ -129,9 +136,9 @@ class MemoryNet final : public Poller {
  private:
   friend class MemoryStream;
   friend class MemoryListener;
-  MemoryLink make_link() const {
+  MemoryLink make_link(const Address& peer) {
     const MemoryPipe pipe{.bytes = {}, .capacity = options_.capacity, .segment_bytes = options_.segment_bytes};
-    return {std::make_shared<MemoryPipe>(pipe), std::make_shared<MemoryPipe>(pipe), {"127.0.0.1", 1, false}, {}};
+    return {std::make_shared<MemoryPipe>(pipe), std::make_shared<MemoryPipe>(pipe), {"127.0.0.1", next_port_++, false}, peer};
   }
 
   Options options_;
@@ -154,6 +161,7 @@ inline Transfer MemoryStream::receive(std::span<const iovec> iovecs) {
     taken += count;
   }
   if (taken > 0) return {.kind = Transfer::Kind::kBytes, .bytes = taken};
+  if (pipe.error_number != 0) return {.kind = Transfer::Kind::kError, .error_number = pipe.error_number};
   if (pipe.is_closed_by_sender) return {.kind = Transfer::Kind::kEnd};
   pipe.reader_event_due = true;
   return {.kind = Transfer::Kind::kWouldBlock};
@@ -188,7 +196,7 @@ inline void MemoryStream::close() {
 inline bool MemoryStream::deliver_events() {
   MemoryPipe& in = *link_.incoming;
   MemoryPipe& out = *link_.outgoing;
-  const bool is_readable = in.reader_event_due && (!in.bytes.empty() || in.is_closed_by_sender);
+  const bool is_readable = in.reader_event_due && (!in.bytes.empty() || in.is_closed_by_sender || in.error_number != 0);
   const bool is_writable = out.writer_event_due && (out.bytes.size() < out.capacity || out.is_reader_gone);
   if (is_readable) {
     in.reader_event_due = false;

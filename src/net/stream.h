@@ -49,7 +49,8 @@ class StreamEvents {
 
 /// A connected stream, or one that is connecting: until it is connected, both directions would block; a connect that failed is a kError.
 /// Move-only, and not moved any more once it is watched; closes when it dies. `receive` fills the iovecs in order; `send` takes a prefix.
-/// After kWouldBlock of receive, on_readable() comes when there is more (edge: once until then); likewise for send and on_writable().
+/// After kWouldBlock of receive, on_readable() comes when there is more: once for what is there, and maybe again for what comes before
+/// that is received; likewise for send and on_writable(). Who closes with bytes unread resets: the peer gets a kError, not an end.
 template <typename S>
 concept Stream = std::move_constructible<S> && requires(S stream, std::span<const iovec> iovecs, StreamEvents& events) {
   { stream.receive(iovecs) } -> std::same_as<Transfer>;

@@ -1,368 +1,100 @@
-// What every block device promises (src/bdev/bdev.h, src/bdev/io.h), asked of every kind: ram, null, files through io_uring and through threads,
-// direct and buffered, a medium in memory, and filters.
-#include <gtest/gtest.h>
-#include <stdlib.h>
-#include <unistd.h>
+// The block device suites on what ships: ram, null, files through io_uring and through threads, and filters; and on the
+// medium in memory that unit tests use.
+#include "tests/conformance/bdev_conformance.h"
 
-#include <algorithm>
-#include <filesystem>
-#include <functional>
-
-#include "base/prng.h"
 #include "bdev/null/null_bdev.h"
 #include "bdev/ram/ram_bdev.h"
-#include "bdev/test_support.h"
 #include "bdev/uring/uring_bdev.h"
-#include "core/test_support.h"
 #include "media/memory_medium.h"
 #include "platform/linux/open_device.h"
+#include "platform/linux/temporary_directory.h"
 
-namespace weft {
+#include <optional>
+
+namespace weft::conformance {
 namespace {
 
-using namespace bdev::testing_support;
-using bdev::Op;
-
-constexpr uint64_t kSizeBytes = 64 << 20;
-
-/// What a device is made of and from. Dies after the device.
-struct Environment {
-  testing_support::HeapMemory memory;
-  testing_support::NullSink sink;
-  Log log{sink};
-  std::filesystem::path directory;
-  media::MemoryScript script;
-  std::optional<platform::MediaEngine> engine;
-
-  Environment() {
-    char name[] = "bdev_conformance.XXXXXX";  // in the build folder: a real file system, where /tmp may be none that can do O_DIRECT
-    directory = std::filesystem::absolute(mkdtemp(name));
+class FileEnvironment final : public Environment {
+ public:
+  explicit FileEnvironment(platform::MediaChoice choice, std::vector<platform::Filter> filters = {})
+      : filters_(std::move(filters)), engine_(choice, kNoLoop, log_) {}
+  Result<std::unique_ptr<bdev::Bdev>> make_device(uint32_t block_size) override {
+    return platform::open_device({.kind = platform::DeviceKind::kFile,
+                                  .name = "file",
+                                  .path = directory_.path("disk"),
+                                  .size_bytes = kSizeBytes,
+                                  .block_size = block_size,
+                                  .filters = filters_},
+                                 engine_, memory_, log_);
   }
-  ~Environment() { std::filesystem::remove_all(directory); }
-};
 
-struct Kind {
-  std::string name;
-  uint32_t block_size;
-  bool keeps_data;
-  std::function<Result<std::unique_ptr<bdev::Bdev>>(Environment&, uint32_t block_size)> make;
-};
-
-Result<std::unique_ptr<bdev::Bdev>> make_file(Environment& environment, uint32_t block_size, platform::MediaChoice choice,
-                                              std::vector<platform::Filter> filters) {
+ private:
   static constexpr platform::EventLoop* kNoLoop[] = {nullptr};
-  environment.engine.emplace(choice, kNoLoop, environment.log);
-  platform::DeviceRequest request{.kind = platform::DeviceKind::kFile, .name = "file", .path = environment.directory / "disk"};
-  request.size_bytes = kSizeBytes;
-  request.block_size = block_size;
-  request.filters = std::move(filters);
-  return platform::open_device(request, *environment.engine, environment.memory, environment.log);
+  std::vector<platform::Filter> filters_;
+  testing_support::NullSink sink_;
+  Log log_{sink_};
+  platform::TemporaryDirectory directory_;
+  platform::MediaEngine engine_;
+};
+
+class MemoryMediumEnvironment final : public Environment {
+ public:
+  Result<std::unique_ptr<bdev::Bdev>> make_device(uint32_t block_size) override {
+    script_.bytes.resize(kSizeBytes);
+    bdev::Info info{.name = "memory", .block_count = kSizeBytes / block_size, .block_size = block_size};
+    info.deallocated_reads_zero = true;
+    return std::make_unique<bdev::UringBdev<media::MemoryMedium>>(std::make_unique<media::MemoryMedium>(script_), info,
+                                                                  memory_);
+  }
+
+ private:
+  media::MemoryScript script_;
+};
+
+Result<std::unique_ptr<bdev::Bdev>> make_ram(MemorySource& memory, uint32_t block_size) {
+  return bdev::make_ram(memory, "ram", kSizeBytes / block_size, block_size);
 }
 
-Result<std::unique_ptr<bdev::Bdev>> make_ram(Environment& environment, uint32_t block_size) {
-  return bdev::make_ram(environment.memory, "ram", kSizeBytes / block_size, block_size);
+Result<std::unique_ptr<bdev::Bdev>> make_null(MemorySource& memory, uint32_t block_size) {
+  return bdev::make_null(memory, "null", kSizeBytes / block_size, block_size, 1 << 20);
+}
+
+// Filters that let everything through, late or at once, change nothing that is promised.
+Result<std::unique_ptr<bdev::Bdev>> make_delayed_ram(MemorySource& memory, uint32_t block_size) {
+  return bdev::make_delay(std::move(*make_ram(memory, block_size)), {.delay = milliseconds(1)});
+}
+
+const std::vector<platform::Filter> kPassingFilters{
+    bdev::DelayRule{.op = bdev::OpClass::kWrite, .delay = milliseconds(1)}, bdev::ErrorRule{.times = 0}};
+
+Kind plain(const char* name, MakeDevice make) {
+  return {name, 0, [make] { return std::make_unique<PlainEnvironment>(make); }};
+}
+
+Kind file(const char* name, platform::MediaChoice choice, const std::vector<platform::Filter>& filters = {}) {
+  return {name, 0, [=] { return std::make_unique<FileEnvironment>(choice, filters); }};
+}
+
+std::vector<Kind> memory_kinds() { return with_block_sizes({plain("Ram", make_ram)}); }
+
+std::vector<Kind> storage_kinds() {
+  return with_block_sizes({plain("Ram", make_ram),
+                           {"MemoryMedium", 0, [] { return std::make_unique<MemoryMediumEnvironment>(); }},
+                           file("UringFile", platform::MediaChoice::kUringIfPossible),
+                           file("ThreadFile", platform::MediaChoice::kThreads),
+                           plain("DelayedRam", make_delayed_ram),
+                           file("FilteredFile", platform::MediaChoice::kUringIfPossible, kPassingFilters)});
 }
 
 std::vector<Kind> all_kinds() {
-  const auto uring = [](Environment& e, uint32_t size) { return make_file(e, size, platform::MediaChoice::kUringIfPossible, {}); };
-  const auto threads = [](Environment& e, uint32_t size) { return make_file(e, size, platform::MediaChoice::kThreads, {}); };
-  const auto memory_medium = [](Environment& e, uint32_t size) -> Result<std::unique_ptr<bdev::Bdev>> {
-    e.script.bytes.resize(kSizeBytes);
-    bdev::Info info{.name = "memory", .block_count = kSizeBytes / size, .block_size = size};
-    info.deallocated_reads_zero = true;
-    return std::make_unique<bdev::UringBdev<media::MemoryMedium>>(std::make_unique<media::MemoryMedium>(e.script), info, e.memory);
-  };
-  const auto null = [](Environment& e, uint32_t size) { return bdev::make_null(e.memory, "null", kSizeBytes / size, size, 1 << 20); };
-  // Filters that let everything through, late or at once, change nothing that is promised.
-  const auto delayed = [](Environment& e, uint32_t size) -> Result<std::unique_ptr<bdev::Bdev>> {
-    return bdev::make_delay(std::move(*make_ram(e, size)), {.delay = milliseconds(1)});
-  };
-  const auto filtered_file = [](Environment& e, uint32_t size) {
-    return make_file(e, size, platform::MediaChoice::kUringIfPossible,
-                     {bdev::DelayRule{.op = bdev::OpClass::kWrite, .delay = milliseconds(1)}, bdev::ErrorRule{.times = 0}});
-  };
-  std::vector<Kind> kinds;
-  for (const uint32_t size : {512u, 4096u}) {
-    const std::string suffix = std::to_string(size);
-    kinds.push_back({"Ram" + suffix, size, true, make_ram});
-    kinds.push_back({"Null" + suffix, size, false, null});
-    kinds.push_back({"MemoryMedium" + suffix, size, true, memory_medium});
-    kinds.push_back({"UringFile" + suffix, size, true, uring});
-    kinds.push_back({"ThreadFile" + suffix, size, true, threads});
-    kinds.push_back({"DelayedRam" + suffix, size, true, delayed});
-    kinds.push_back({"FilteredFile" + suffix, size, true, filtered_file});
-  }
+  auto kinds = storage_kinds();
+  std::ranges::move(with_block_sizes({plain("Null", make_null)}), std::back_inserter(kinds));
   return kinds;
 }
-
-class BdevConformance : public ::testing::TestWithParam<Kind> {
- protected:
-  void SetUp() override {
-    auto device = GetParam().make(environment_, GetParam().block_size);
-    ASSERT_TRUE(device.has_value()) << device.error().what();
-    device_ = std::move(*device);
-    auto channel = device_->open_channel(reactor_);
-    ASSERT_TRUE(channel.has_value()) << channel.error().what();
-    channel_ = std::move(*channel);
-  }
-  void TearDown() override {
-    channel_.reset();
-    device_.reset();
-    environment_.engine.reset();  // its rings leave the reactor before it dies
-  }
-
-  uint32_t block_size() const { return device_->info().block_size; }
-  uint64_t last_block() const { return device_->info().block_count - 1; }
-  nvme::Status run(TestIo& io) {
-    channel_->submit(io);
-    run_until(reactor_, [&] {
-      clock_.advance(milliseconds(1));
-      return io.result.has_value();
-    });
-    return io.result.value_or(nvme::status::kInternalError);
-  }
-  nvme::Status run(Op op, uint64_t block, uint64_t count, std::span<std::byte> data = {}) {
-    TestIo io{op, block, count, data};
-    return run(io);
-  }
-  void write_stamped(uint64_t block, uint64_t count, uint64_t seed) {
-    AlignedBytes data{count * block_size()};
-    stamp(data.bytes(), block, block_size(), seed);
-    ASSERT_TRUE(run(Op::kWrite, block, count, data.bytes()).ok());
-  }
-  void expect_stamped(uint64_t block, uint64_t count, uint64_t seed) {
-    AlignedBytes data{count * block_size()};
-    ASSERT_TRUE(run(Op::kRead, block, count, data.bytes()).ok());
-    EXPECT_TRUE(is_stamped(data.bytes(), block, block_size(), seed)) << "block " << block << " count " << count;
-  }
-  void expect_zero(uint64_t block, uint64_t count) {
-    AlignedBytes data{count * block_size()};
-    std::memset(data.bytes().data(), 0xff, data.bytes().size());
-    ASSERT_TRUE(run(Op::kRead, block, count, data.bytes()).ok());
-    EXPECT_TRUE(is_zero(data.bytes())) << "block " << block << " count " << count;
-  }
-
-  testing_support::ManualClock clock_;
-  testing_support::NullSink sink_;
-  Reactor reactor_{{}, clock_, sink_};
-  Environment environment_;
-  std::unique_ptr<bdev::Bdev> device_;
-  std::unique_ptr<bdev::Channel> channel_;
-};
-
-/// Those that keep what is written.
-class StorageConformance : public BdevConformance {};
-
-/// Those whose blocks are memory that can be touched from here.
-class MemoryConformance : public BdevConformance {};
-
-TEST_P(BdevConformance, SaysWhatItIs) {
-  const bdev::Info& info = device_->info();
-  EXPECT_EQ(info.block_size, GetParam().block_size);
-  EXPECT_EQ(info.block_count * info.block_size, kSizeBytes);
-  EXPECT_GT(info.preferred_blocks, 0u);
-  EXPECT_FALSE(info.is_read_only);
-}
-
-TEST_P(BdevConformance, ANewDeviceReadsZeroesFromTheFirstBlockToTheLast) {
-  expect_zero(0, 1);
-  expect_zero(last_block(), 1);
-  expect_zero(7, 100);
-}
-
-TEST_P(BdevConformance, EveryOperationIsAnsweredOnce) {
-  AlignedBytes data{block_size()};
-  EXPECT_TRUE(run(Op::kWrite, 0, 1, data.bytes()).ok());
-  EXPECT_TRUE(run(Op::kRead, 0, 1, data.bytes()).ok());
-  EXPECT_TRUE(run(Op::kFlush, 0, 0).ok());
-  EXPECT_TRUE(run(Op::kWriteZeroes, 0, 1).ok());
-  EXPECT_TRUE(run(Op::kDeallocate, 0, 1).ok());
-  for (int i = 0; i < 10; ++i) reactor_.run_once();  // a second answer would fail in TestIo
-}
-
-TEST_P(StorageConformance, ReadsBackWhatWasWritten) {
-  write_stamped(0, 1, 1);
-  write_stamped(1, 7, 2);
-  write_stamped(8, 256, 3);
-  write_stamped(last_block(), 1, 4);
-  expect_stamped(0, 1, 1);
-  expect_stamped(1, 7, 2);
-  expect_stamped(8, 256, 3);
-  expect_stamped(last_block(), 1, 4);
-}
-
-TEST_P(StorageConformance, AOneMebibyteTransferAtTheEndIsWhole) {
-  const uint64_t count = (1 << 20) / block_size();
-  write_stamped(last_block() + 1 - count, count, 5);
-  expect_stamped(last_block() + 1 - count, count, 5);
-}
-
-TEST_P(StorageConformance, DataMayLieAtAnyAddress) {
-  for (const size_t offset : {1u, 4u, 511u, 512u}) {
-    AlignedBytes data{9 * block_size(), offset};
-    stamp(data.bytes(), 3, block_size(), offset);
-    EXPECT_TRUE(run(Op::kWrite, 3, 9, data.bytes()).ok());
-    AlignedBytes back{9 * block_size(), offset + 3};
-    EXPECT_TRUE(run(Op::kRead, 3, 9, back.bytes()).ok());
-    EXPECT_TRUE(is_stamped(back.bytes(), 3, block_size(), offset));
-  }
-}
-
-TEST_P(StorageConformance, AStableWriteReadsBack) {
-  AlignedBytes data{4 * block_size()};
-  stamp(data.bytes(), 20, block_size(), 6);
-  TestIo io{Op::kWrite, 20, 4, data.bytes()};
-  io.durability = bdev::Durability::kStable;
-  EXPECT_TRUE(run(io).ok());
-  expect_stamped(20, 4, 6);
-}
-
-TEST_P(StorageConformance, WriteZeroesZeroesItsBlocksAndNoOthers) {
-  for (const auto zeroing : {bdev::Zeroing::kKeepAllocated, bdev::Zeroing::kMayDeallocate}) {
-    for (const auto durability : {bdev::Durability::kCached, bdev::Durability::kStable}) {
-      write_stamped(10, 30, 7);
-      TestIo io{Op::kWriteZeroes, 11, 28, {}};
-      io.zeroing = zeroing;
-      io.durability = durability;
-      EXPECT_TRUE(run(io).ok());
-      expect_stamped(10, 1, 7);
-      expect_zero(11, 28);
-    }
-  }
-  AlignedBytes last{block_size()};
-  ASSERT_TRUE(run(Op::kRead, 39, 1, last.bytes()).ok());
-  AlignedBytes expected{30 * block_size()};
-  stamp(expected.bytes(), 10, block_size(), 7);
-  EXPECT_TRUE(std::ranges::equal(last.bytes(), expected.bytes().last(block_size())));
-}
-
-TEST_P(StorageConformance, AVeryLargeRangeIsZeroed) {
-  write_stamped(0, 1, 8);
-  write_stamped(last_block() / 2, 8, 8);
-  write_stamped(last_block() - 1, 1, 8);
-  EXPECT_TRUE(run(Op::kWriteZeroes, 0, last_block()).ok());
-  expect_zero(0, 1);
-  expect_zero(last_block() / 2, 8);
-  expect_zero(last_block() - 1, 1);
-}
-
-TEST_P(StorageConformance, DeallocatedBlocksReadZeroWhereThatIsSaid) {
-  ASSERT_TRUE(device_->info().deallocated_reads_zero);
-  write_stamped(100, 64, 9);
-  EXPECT_TRUE(run(Op::kDeallocate, 101, 62).ok());
-  expect_zero(101, 62);
-  expect_stamped(100, 1, 9);
-}
-
-TEST_P(StorageConformance, ManyOutstandingWritesAllArrive) {
-  constexpr size_t kCount = 3000;
-  AlignedBytes data{kCount * block_size()};
-  stamp(data.bytes(), 0, block_size(), 10);
-  std::vector<std::unique_ptr<TestIo>> ios;
-  for (size_t i = 0; i < kCount; ++i) {
-    ios.push_back(std::make_unique<TestIo>(Op::kWrite, i, 1, data.bytes().subspan(i * block_size(), block_size())));
-  }
-  for (auto& io : ios) channel_->submit(*io);
-  run_until(reactor_, [&] {
-    clock_.advance(milliseconds(1));
-    return std::ranges::all_of(ios, [](auto& io) { return io->result.has_value(); });
-  });
-  for (auto& io : ios) EXPECT_TRUE(io->result->ok());
-  for (size_t i = 0; i < kCount; i += 250) expect_stamped(i, 1, 10);
-}
-
-TEST_P(StorageConformance, AnIoMayBeSubmittedAgainFromItsOwnCompletion) {
-  struct Chain : TestIo {
-    using TestIo::TestIo;
-    bdev::Channel* channel = nullptr;
-    int left = 50;
-  };
-  AlignedBytes data{block_size()};
-  Chain io{Op::kWrite, 0, 1, data.bytes()};
-  io.channel = channel_.get();
-  io.on_done = [](bdev::Io& done, nvme::Status status) {
-    auto& self = static_cast<Chain&>(done);
-    ASSERT_TRUE(status.ok());
-    if (--self.left == 0) {
-      self.result = status;
-    } else {
-      ++self.block;
-      self.channel->submit(self);
-    }
-  };
-  EXPECT_TRUE(run(io).ok());
-  EXPECT_EQ(io.block, 49u);
-}
-
-TEST_P(MemoryConformance, TheDataOfAWriteIsTakenBeforeSubmitReturns) {
-  ASSERT_TRUE(channel_->writes_in_place());
-  AlignedBytes data{block_size()};
-  stamp(data.bytes(), 0, block_size(), 11);
-  TestIo io{Op::kWrite, 0, 1, data.bytes()};
-  channel_->submit(io);
-  std::memset(data.bytes().data(), 0, data.bytes().size());
-  run_until(reactor_, [&] { return io.result.has_value(); });
-  expect_stamped(0, 1, 11);
-}
-
-TEST_P(MemoryConformance, LentMemoryIsWhatAReadWouldGive) {
-  write_stamped(5, 4, 12);
-  const auto lent = channel_->lend(5, 4);
-  ASSERT_EQ(lent.size(), 4 * block_size());
-  EXPECT_TRUE(is_stamped(lent, 5, block_size(), 12));
-}
-
-TEST_P(StorageConformance, ASecondChannelSeesWhatTheFirstWrote) {
-  write_stamped(0, 16, 13);
-  channel_ = std::move(device_->open_channel(reactor_).value());
-  expect_stamped(0, 16, 13);
-}
-
-TEST_P(StorageConformance, RandomOperationsAgreeWithAModel) {
-  constexpr uint64_t kSeed = 20;
-  constexpr uint64_t kSpan = 512;  // blocks that it plays with
-  Prng prng{kSeed};
-  std::vector<std::byte> model(kSpan * block_size());
-  for (int i = 0; i < 400; ++i) {
-    const uint64_t block = prng.below(kSpan);
-    const uint64_t count = 1 + prng.below(std::min<uint64_t>(64, kSpan - block));
-    const auto part = std::span{model}.subspan(block * block_size(), count * block_size());
-    AlignedBytes data{part.size(), prng.below(3) * 4};
-    switch (prng.below(4)) {
-      case 0:
-        ASSERT_TRUE(run(Op::kRead, block, count, data.bytes()).ok());
-        ASSERT_TRUE(std::ranges::equal(data.bytes(), part)) << "seed " << kSeed << " step " << i;
-        break;
-      case 1:
-        ASSERT_TRUE(run(Op::kWriteZeroes, block, count).ok());
-        std::ranges::fill(part, std::byte{0});
-        break;
-      default:
-        stamp(data.bytes(), block, block_size(), uint64_t(i));
-        ASSERT_TRUE(run(Op::kWrite, block, count, data.bytes()).ok());
-        std::ranges::copy(data.bytes(), part.begin());
-        break;
-    }
-  }
-}
-
-std::vector<Kind> storage_kinds() {
-  auto kinds = all_kinds();
-  std::erase_if(kinds, [](const Kind& kind) { return !kind.keeps_data; });
-  return kinds;
-}
-
-std::vector<Kind> memory_kinds() {
-  auto kinds = all_kinds();
-  std::erase_if(kinds, [](const Kind& kind) { return !kind.name.starts_with("Ram"); });
-  return kinds;
-}
-
-std::string name_of(const ::testing::TestParamInfo<Kind>& info) { return info.param.name; }
 
 INSTANTIATE_TEST_SUITE_P(All, BdevConformance, ::testing::ValuesIn(all_kinds()), name_of);
 INSTANTIATE_TEST_SUITE_P(All, StorageConformance, ::testing::ValuesIn(storage_kinds()), name_of);
 INSTANTIATE_TEST_SUITE_P(All, MemoryConformance, ::testing::ValuesIn(memory_kinds()), name_of);
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::conformance
