@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/simulation.h"
 #include "nvmf/features.h"
 #include "nvmf/identify.h"
 #include "nvmf/log_pages.h"
@@ -106,6 +107,7 @@ void Controller::remove_io_queue(Queue& queue) {
 
 void Controller::delete_io_queues(CloseReason reason, std::move_only_function<void()> then) {
   for (const IoQueue& entry : io_queues_) {
+    if (WEFT_PLANTED("io-queue-outlives-association")) break;
     entry.shard->reactor().post([queue = entry.queue, reason] { queue->close(reason); });
   }
   on_queues_gone_.push_back(std::move(then));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "base/simulation.h"
 #include "nvmf/controller.h"
 #include "nvmf/identify.h"
 #include "nvmf/log_pages.h"
@@ -112,7 +113,8 @@ void set_number_of_queues(Controller& controller, Command& command) {
     return fail_command(controller, command, status::kCommandSequenceError, location::kCdw10);
   }
   // Over fabrics a queue is both, so there are as many as the host wants of the kind of which it wants fewer.
-  const uint32_t granted = std::min({asked.submission, asked.completion, controller.limits().io_queues});
+  uint32_t granted = std::min({asked.submission, asked.completion, controller.limits().io_queues});
+  if (WEFT_PLANTED("queues-granted-beyond-limit")) granted = controller.limits().io_queues + 1;
   controller.grant_io_queues(uint16_t(granted));
   command.queue->complete(command, status::kSuccess, nvme::NumberOfQueues{granted, granted}.to_wire());
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/simulation.h"
 #include "nvmf/controller.h"
 #include "nvmf/shard.h"
 
@@ -16,6 +17,8 @@ void KeepAlive::set_timeout_ms(uint32_t kato_ms) {
 /// 1.25 KATO of silence make the question; its answer comes at once, well before 1.5 KATO.
 Duration KeepAlive::patience() const {
   if (kato_ms_ == 0) return milliseconds(controller_.limits().discovery_idle_ms);
+  if (WEFT_PLANTED("keep-alive-impatient")) return milliseconds(kato_ms_) / 4;
+  if (WEFT_PLANTED("keep-alive-patient")) return milliseconds(kato_ms_) * 7 / 4;
   return milliseconds(kato_ms_) * 5 / 4;
 }
 
@@ -24,7 +27,7 @@ void KeepAlive::arm(Instant last_activity) { reactor_.arm_at(timer_, last_activi
 void KeepAlive::check() {
   last_activity_ = controller_.admin_queue() == nullptr ? Instant{} : controller_.admin_queue()->last_activity();
   if (reactor_.now() - last_activity_ < patience()) return arm(last_activity_);
-  answers_missing_ = controller_.io_queues().size();
+  answers_missing_ = WEFT_PLANTED("keep-alive-deaf-to-io-queues") ? 0 : controller_.io_queues().size();
   if (answers_missing_ == 0) return answered({});
   for (const Controller::IoQueue& entry : controller_.io_queues()) {
     // The queue outlives the message: see Queue::come_home(). The controller does too: it waits for its queues.

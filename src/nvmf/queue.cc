@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "base/simulation.h"
 #include "nvmf/admission.h"
 #include "nvmf/command_state.h"
 #include "nvmf/connect.h"
@@ -291,7 +292,8 @@ Command* Queue::find_receiving(uint16_t tag) {
 
 void Queue::received(Command& command, nvme::Status data_status) {
   WEFT_ASSERT(command.state == CommandState::kReceiving);
-  last_activity_ = shard_.reactor().now();
+  // Data is neither a command nor a completion: it holds no keep-alive off.
+  if (WEFT_PLANTED("keep-alive-fed-by-data")) last_activity_ = shard_.reactor().now();
   if (state_ == QueueState::kStopping) return drop(command);  // not submitted any more; the host sends it again
   if (!command.doom.ok()) return complete(command, command.doom);
   if (!data_status.ok()) return complete(command, data_status);
@@ -376,7 +378,7 @@ void Queue::complete(Command& command, nvme::Status why, uint64_t result) {
     return free(command);
   }
   if (!why.ok()) log_error(command);
-  last_activity_ = shard_.reactor().now();
+  if (!WEFT_PLANTED("keep-alive-deaf-to-completions")) last_activity_ = shard_.reactor().now();
   enter(command, CommandState::kResponding);
   ops_.respond(command);
 }
@@ -386,7 +388,7 @@ nvme::Cqe Queue::make_cqe(const Command& command) {
   cqe.dw0 = uint32_t(command.result);
   cqe.dw1 = uint32_t(command.result >> 32);
   if (!is_sq_flow_control_disabled_) {
-    sqhd_ = slots_.size() > 0 ? uint16_t((sqhd_ + 1) % slots_.size()) : 0;
+    if (!WEFT_PLANTED("sqhd-stuck")) sqhd_ = slots_.size() > 0 ? uint16_t((sqhd_ + 1) % slots_.size()) : 0;
     cqe.sqhd = sqhd_;
   } else if (command.sqe.opcode == nvme::kFabricsOpcode &&
              fabrics::Fctype(command.sqe.fctype()) == fabrics::Fctype::kConnect) {
@@ -395,6 +397,7 @@ nvme::Cqe Queue::make_cqe(const Command& command) {
   cqe.sqid = qid_;
   cqe.cid = command.cid();
   cqe.status = command.status.to_cqe();
+  if (WEFT_PLANTED("phase-bit-set")) cqe.status = cqe.status | 1;
   return cqe;
 }
 

@@ -12,6 +12,23 @@ struct Plant {
   const char* breaks;   // what it does
 };
 
-inline constexpr std::array<Plant, 0> kPlants{};
+inline constexpr std::array kPlants{
+    Plant{"c2h-last-missing", "wire", "no C2HData has LAST_PDU"},
+    Plant{"completion-twice", "completion", "each response is sent twice"},
+    Plant{"data-digest-unchecked", "wire", "data is taken whatever its digest says"},
+    Plant{"header-digest-unchecked", "wire|completion", "headers are taken whatever their digest says"},
+    Plant{"io-queue-outlives-association", "association", "an association that ends leaves its I/O queues open"},
+    Plant{"keep-alive-impatient", "keep-alive", "associations end after a quarter of KATO"},
+    Plant{"keep-alive-patient", "keep-alive", "associations end after one and three quarters of KATO"},
+    Plant{"maxh2cdata-above-limit", "limits", "ICResp announces more MAXH2CDATA than the limit"},
+    Plant{"phase-bit-set", "completion", "completions have the phase bit set"},
+    Plant{"queues-granted-beyond-limit", "limits", "Set Features grants one I/O queue too many"},
+    Plant{"r2t-length-off-by-one", "wire", "an R2T asks for one byte too many"},
+    Plant{"r2t-sent-twice", "wire", "each R2T is sent twice"},
+    Plant{"response-after-success-flag", "completion", "a response follows data with the SUCCESS flag"},
+    Plant{"sqhd-stuck", "completion", "SQHD does not advance"},
+    Plant{"success-flag-with-flow-control", "wire", "the SUCCESS flag is used on queues with SQ flow control"},
+    Plant{"write-done-at-first-data", "wire", "a write is executed with its first H2CData"},
+};
 
 }  // namespace weft::sim

@@ -47,8 +47,9 @@ struct LineOptions {
 /// One connection. What a side says arrives at once, unless it is said by sent().
 class Line {
  public:
-  Line(Watched& watched, LineOptions options)
-      : options_(options), tap_(watched.watch.connected(1, 0, {"10.0.0.1", 4420, false}, now)) {}
+  Line(Watched& watched, const LineOptions& options) : Line(watched.watch, options) {}
+  Line(WireTaps& taps, const LineOptions& options)
+      : options_(options), tap_(taps.connected(1, 0, {"10.0.0.1", 4420, false}, now)) {}
 
   // --- bytes
   void sent(Side from, const Bytes& bytes) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/simulation.h"
+
 namespace weft::tcp {
 
 static_assert(net::Protocol<Connection> && net::PausingProtocol<Connection>);
@@ -14,6 +16,7 @@ Connection::Connection(Shared& shared, ConnectionOwner& owner, nvmf::Origin orig
       send_queue_(shared.blocks),
       accepted_(shared.shard.reactor().now()) {
   session_.maxh2cdata = shared.shard.limits().maxh2cdata_bytes;
+  if (WEFT_PLANTED("maxh2cdata-above-limit")) session_.maxh2cdata += 4096;
   shared_.counters.accepted.add(1);
 }
 

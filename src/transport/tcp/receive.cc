@@ -4,6 +4,7 @@
 #include <new>
 
 #include "base/bytes.h"
+#include "base/simulation.h"
 #include "transport/tcp/connection.h"
 #include "transport/tcp/sgl.h"
 
@@ -59,7 +60,7 @@ size_t Connection::receive_pdu(std::span<const std::byte> bytes) {
   const auto header = bytes.first(common->hlen);
   if (layout->header_size > header.size()) {
     const uint32_t digest = load_le32(bytes.data() + header.size());
-    if (digest != crc32c(header)) {
+    if (digest != crc32c(header) && !WEFT_PLANTED("header-digest-unchecked")) {
       terminate({Fes::kHeaderDigestError, digest}, header);
       return 0;
     }
@@ -111,7 +112,7 @@ size_t Connection::receive_capsule(std::span<const std::byte> pdu, const Layout&
 
 bool Connection::is_data_digest_right(std::span<const std::byte> pdu, const Layout& layout) {
   const auto data = pdu.subspan(layout.data_offset, layout.data_size);
-  if (crc32c(data) == load_le32(data.data() + data.size())) return true;
+  if (crc32c(data) == load_le32(data.data() + data.size()) || WEFT_PLANTED("data-digest-unchecked")) return true;
   shared_.counters.digest_errors.add(1);
   return false;
 }
@@ -157,7 +158,7 @@ void Connection::payload_landed(std::span<const std::byte> bytes) {
 
 size_t Connection::receive_payload_digest(std::span<const std::byte> bytes) {
   if (bytes.size() < kDigestSize) return 0;
-  if (load_le32(bytes.data()) != payload_digest_.value()) {
+  if (load_le32(bytes.data()) != payload_digest_.value() && !WEFT_PLANTED("data-digest-unchecked")) {
     shared_.counters.digest_errors.add(1);
     transfer_of(*incoming_).is_digest_wrong = true;
   }
@@ -168,8 +169,8 @@ size_t Connection::receive_payload_digest(std::span<const std::byte> bytes) {
 void Connection::payload_complete() {
   phase_ = Phase::kPdu;
   nvmf::Command& command = *std::exchange(incoming_, nullptr);
-  if (!is_payload_last_) return;
-  WEFT_ASSERT(transfer_of(command).next_offset == command.transfer_length);
+  if (!is_payload_last_ && !WEFT_PLANTED("write-done-at-first-data")) return;
+  WEFT_ASSERT(!is_payload_last_ || transfer_of(command).next_offset == command.transfer_length);
   const bool is_digest_wrong = transfer_of(command).is_digest_wrong;
   command.link.unlink();
   queue_.received(command, is_digest_wrong ? nvme::status::kTransientTransportError : nvme::status::kSuccess);

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "base/bytes.h"
+#include "base/simulation.h"
 #include "transport/tcp/connection.h"
 
 namespace weft::tcp {
@@ -29,7 +30,9 @@ void Connection::start_receive(nvmf::Command& command) {
   pdu.cccid = command.cid();
   pdu.ttag = nvmf::Queue::tag_of(command);
   pdu.r2tl = command.transfer_length;  // one R2T for all of it: no host has to allow more than one at a time
+  if (WEFT_PLANTED("r2t-length-off-by-one")) pdu.r2tl = command.transfer_length + 1;
   append_header(bytes_of(pdu), size);
+  if (WEFT_PLANTED("r2t-sent-twice")) append_header(bytes_of(pdu), size);
   announce();
 }
 
@@ -42,9 +45,11 @@ void Connection::respond(nvmf::Command& command) {
     const nvme::Cqe cqe = queue_.make_cqe(command);
     const bool has_data = command.status.ok() && !command.response_data.empty();
     // The host makes up the completion itself: possible when nothing of it would say anything. §3.6.2.7.
-    const bool is_elided = has_data && queue_.is_sq_flow_control_disabled() && cqe.decoded_status() == nvme::status::kSuccess && command.result == 0;
+    const bool may_elide = queue_.is_sq_flow_control_disabled() || WEFT_PLANTED("success-flag-with-flow-control");
+    const bool is_elided = has_data && may_elide && cqe.decoded_status() == nvme::status::kSuccess && command.result == 0;
     if (has_data) append_c2h_data(command, is_elided ? kFlagLast | kFlagSuccess : kFlagLast);
-    if (!is_elided) append_capsule_resp(cqe);
+    if (!is_elided || WEFT_PLANTED("response-after-success-flag")) append_capsule_resp(cqe);
+    if (WEFT_PLANTED("completion-twice")) append_capsule_resp(cqe);
   }  // else a termination was the last thing that we have said
   send_queue_.mark(command);
   announce();
@@ -57,6 +62,7 @@ void Connection::append_c2h_data(const nvmf::Command& command, uint8_t flags) {
   const size_t data_offset = round_up(header_size, session_.data_alignment);
   if (session_.has_header_digest) flags |= kFlagHdgst;
   if (session_.has_data_digest) flags |= kFlagDdgst;
+  if (WEFT_PLANTED("c2h-last-missing")) flags &= uint8_t(~kFlagLast);
   DataPdu pdu{};
   pdu.ch = common_header(PduType::kC2hData, flags, sizeof(DataPdu), data_offset + data.size() + (session_.has_data_digest ? kDigestSize : 0));
   pdu.ch.pdo = uint8_t(data_offset);
