@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/simulation.h"
 #include "nvmf/admission.h"
 #include "nvmf/fused.h"
 #include "nvmf/shard.h"
@@ -83,7 +84,9 @@ void IoRunner::run(Command& command) {
   switch (opcode_of(command)) {
     case IoOpcode::kRead: return read(command);
     case IoOpcode::kWrite: return submit(command, bdev::Op::kWrite, slba, count, command.data);
-    case IoOpcode::kFlush: return submit(command, bdev::Op::kFlush, 0, 0, {});
+    case IoOpcode::kFlush:
+      if (WEFT_PLANTED("flush-not-done")) return succeed(command);
+      return submit(command, bdev::Op::kFlush, 0, 0, {});
     case IoOpcode::kWriteZeroes:
       command.io.zeroing = (command.sqe.cdw12 & nvme::kCdw12Deallocate) != 0 ? bdev::Zeroing::kMayDeallocate
                                                                             : bdev::Zeroing::kKeepAllocated;
@@ -101,7 +104,7 @@ void IoRunner::submit(Command& command, bdev::Op op, uint64_t block, uint64_t bl
   const bool is_stable = (command.sqe.cdw12 & nvme::kCdw12Fua) != 0 || !command.queue->settings().is_write_cache_enabled;
   bdev::Io& io = command.io;
   io.op = op;
-  io.durability = is_stable ? bdev::Durability::kStable : bdev::Durability::kCached;
+  io.durability = is_stable && !WEFT_PLANTED("fua-ignored") ? bdev::Durability::kStable : bdev::Durability::kCached;
   io.block = block;
   io.block_count = block_count;
   io.data = data;
@@ -132,7 +135,8 @@ void IoRunner::io_done(bdev::Io& io, nvme::Status io_status) {
     case IoOpcode::kWriteZeroes: return succeed(command);
     case IoOpcode::kFlush: return command.target_view != nullptr ? succeed(command) : flush_next(command);
     case IoOpcode::kCompare: {
-      const bool is_equal = std::memcmp(command.data.data(), command.scratch.data(), command.data.size()) == 0;
+      const size_t size = WEFT_PLANTED("compare-too-little") ? 8 : command.data.size();
+      const bool is_equal = std::memcmp(command.data.data(), command.scratch.data(), size) == 0;
       return is_equal ? succeed(command) : queue.complete(command, status::kCompareFailure.with_dnr());
     }
     case IoOpcode::kVerify: return verify_next(command);

@@ -293,7 +293,12 @@ Complaint BlockHistory::complaint(const Value& value, Tick began, Tick now) cons
     if (version.began != cut_) is_all_from_cut = false;
   }
   const bool is_known = std::ranges::any_of(versions_, [&](const Version& version) { return version.may_be(value); });
-  return {is_all_from_cut ? Complaint::Rule::kDurability : Complaint::Rule::kOracle,
+  const bool is_about_a_pair = std::ranges::any_of(versions_, [&](const Version& version) {
+    return version.may_be(value) && breaks_a_pair(version, std::min(version.latest, now), std::max(version.seen, began));
+  });
+  return {is_about_a_pair  ? Complaint::Rule::kFused
+          : is_all_from_cut ? Complaint::Rule::kDurability
+                            : Complaint::Rule::kOracle,
           fmt::format("{} where {} is due ({})", to_text(value), due.empty() ? "nothing possible" : due,
                       is_known ? "it was overwritten, or undone, before this was asked" : "it was never written there, or overwritten long ago")};
 }

@@ -1,5 +1,6 @@
 // The oracle and the workload together catch devices that lie, and no honest one: thousands of commands through host, wire
 // and target, with power cuts between associations.
+#include "base/simulation.h"
 #include "sim/dishonest_bdev.h"
 #include "sim/workload_rig.h"
 
@@ -51,6 +52,38 @@ TEST(Oracle, FindsEveryLie) {
     const std::string found = finding(row.lie, row.one_in, 1);
     EXPECT_NE(found, "") << "lie " << int(row.lie);
     EXPECT_NE(std::string(row.checkers).find(found), std::string::npos) << "lie " << int(row.lie) << ": " << found;
+  }
+}
+
+/// A planted bug that is on for one test.
+class Planted {
+ public:
+  explicit Planted(std::string_view name) {
+    for (Mark* mark = Mark::first(Mark::Kind::kPlant); mark != nullptr; mark = mark->next()) {
+      if (mark->name() == name) mark_ = mark;
+    }
+    WEFT_ASSERT(mark_ != nullptr);
+    mark_->turn(true);
+  }
+  ~Planted() { mark_->turn(false); }
+
+ private:
+  Mark* mark_ = nullptr;
+};
+
+TEST(Oracle, FindsPlantedBugs) {
+  const struct {
+    const char* plant;
+    const char* checkers;
+  } rows[] = {{"compare-too-little", "oracle fused"},
+              {"flush-not-done", "durability"},
+              {"freeze-lets-pass", "oracle fused"},
+              {"fua-ignored", "durability"}};
+  for (const auto& row : rows) {
+    const Planted planted{row.plant};
+    const std::string found = finding(Lie::kNone, 1, 1);
+    EXPECT_NE(found, "") << row.plant;
+    EXPECT_NE(std::string(row.checkers).find(found), std::string::npos) << row.plant << ": " << found;
   }
 }
 

@@ -14,8 +14,12 @@ struct Plant {
 
 inline constexpr std::array kPlants{
     Plant{"c2h-last-missing", "wire", "no C2HData has LAST_PDU"},
+    Plant{"compare-too-little", "oracle", "Compare looks at the first bytes only"},
     Plant{"completion-twice", "completion", "each response is sent twice"},
     Plant{"data-digest-unchecked", "wire", "data is taken whatever its digest says"},
+    Plant{"flush-not-done", "durability", "Flush is answered without being done"},
+    Plant{"freeze-lets-pass", "fused", "a frozen range keeps nobody out"},
+    Plant{"fua-ignored", "durability", "a write that should be stable is not"},
     Plant{"header-digest-unchecked", "wire|completion", "headers are taken whatever their digest says"},
     Plant{"io-queue-outlives-association", "association", "an association that ends leaves its I/O queues open"},
     Plant{"keep-alive-impatient", "keep-alive", "associations end after a quarter of KATO"},

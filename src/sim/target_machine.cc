@@ -326,9 +326,14 @@ void TargetMachine::remove_namespace(size_t subsystem, size_t index) {
     if (life != life_ || !is_serving() || !has_namespace(subsystem, index)) return;
     expect(places_[subsystem][index], {ErrorKind::kGone});
     process_->target().remove_namespace(
-        this->subsystem(subsystem), uint32_t(index + 1), [this, subsystem, index](const Result<void>& removed) {
+        this->subsystem(subsystem), uint32_t(index + 1), [this, subsystem, index, life](const Result<void>& removed) {
           setting_.trace.note(setting_.agenda.now(), "target {}: namespace {}.{} removed: {}", machine(), subsystem,
                               index + 1, removed ? "ok" : removed.error().what());
+          // What was lost in the meantime is lost between two processes, when no host has anything on the way.
+          if (!has_new_losses(places_[subsystem][index])) return;
+          setting_.agenda.after({}, [this, life] {
+            if (life == life_) crash();
+          });
         });
   });
 }

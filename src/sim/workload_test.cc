@@ -1,5 +1,6 @@
 #include "sim/workload.h"
 
+#include "bdev/delay/delay_bdev.h"
 #include "bdev/ram/ram_bdev.h"
 #include "bdev/uring/uring_bdev.h"
 #include "media/memory_medium.h"
@@ -87,6 +88,17 @@ TEST(Workload, ReportsATargetThatBreaksARuleUnlessBytesAreCorrupted) {
     EXPECT_TRUE(rig.workload->is_lost());
     EXPECT_EQ(rig.found().starts_with("completion: "), !is_corrupted) << rig.found();
   }
+}
+
+TEST(Workload, ClosesTheAssociationWhenACommandGetsNoAnswer) {
+  WorkloadRig rig{bdev::make_delay(ram(), {.op = bdev::OpClass::kWrite, .delay = milliseconds(200)}), kRam};
+  rig.connect(6, {.command_timeout = milliseconds(100)});
+  rig.run(100'000);
+  EXPECT_TRUE(rig.workload->is_lost());
+  rig.turn(2000);
+  ASSERT_NE(rig.controller->failure(), nullptr);
+  EXPECT_EQ(rig.controller->failure()->code, Errc::kTimedOut);
+  EXPECT_EQ(rig.found(), "");
 }
 
 TEST(Workload, SaysWhenEveryNamespaceWasReadWrittenAndFlushed) {
