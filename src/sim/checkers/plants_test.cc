@@ -218,8 +218,8 @@ TEST_P(PlantedBug, IsFoundByItsChecker) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Wire, PlantedBug, ::testing::ValuesIn(kProofs),
-                         [](const ::testing::TestParamInfo<Proof>& info) {
-                           std::string name = info.param.plant;
+                         [](const ::testing::TestParamInfo<Proof>& proof) {
+                           std::string name = proof.param.plant;
                            std::ranges::replace(name, '-', '_');
                            return name;
                          });
