@@ -81,7 +81,9 @@ TEST(Oracle, FindsPlantedBugs) {
               {"fua-ignored", "durability"}};
   for (const auto& row : rows) {
     const Planted planted{row.plant};
-    const std::string found = finding(Lie::kNone, 1, 1);
+    // Some need two commands to meet: not in every world.
+    std::string found;
+    for (uint64_t seed = 1; seed <= 20 && found.empty(); ++seed) found = finding(Lie::kNone, 1, seed);
     EXPECT_NE(found, "") << row.plant;
     EXPECT_NE(std::string(row.checkers).find(found), std::string::npos) << row.plant << ": " << found;
   }
