@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-readonly all_jobs=basic,two_hosts,trim,filesystems,fio_verify,connect_100,reconnect,power_cut,power_cut_ext4
+readonly all_jobs=basic,two_hosts,trim,filesystems,fio_verify,connect_100,reconnect,power_cut
 readonly nqn=nqn.2014-08.org.nvmexpress:weft-guest
 readonly start_seconds=60 stop_seconds=20
 weft='' kernel='' jobs=$all_jobs
