@@ -50,6 +50,9 @@ class Bdev {
   virtual ~Bdev() = default;
   /// Does not change while channels are open.
   virtual const Info& info() const = 0;
+  /// How many blocks the medium has room for now, which may be more than info() says: every channel takes Ios for all of them. Who uses more
+  /// or fewer of them finds in those that he did not use before what was in them last. Does not wait for Ios. Errors: the medium's.
+  virtual Result<uint64_t> blocks_available() { return info().block_count; }
   /// A channel for `reactor`, on which the caller runs. Errors: what the device says.
   virtual Result<std::unique_ptr<Channel>> open_channel(Reactor& reactor) = 0;
 };

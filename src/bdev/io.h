@@ -25,6 +25,8 @@ struct Io {
   uint64_t block = 0;         // first block
   uint64_t block_count = 0;   // > 0, but for kFlush
   std::span<std::byte> data;  // kRead, kWrite: block_count blocks; contiguous; the submitter's, lent until done
+  /// Set by the module with a failed write: what made it stable has failed, so that cached writes before it may be lost, too.
+  bool has_sync_failed = false;
   /// Called exactly once, on the submitter's reactor, maybe before submit() returns. The Io may be reused or freed inside.
   void (*on_done)(Io&, nvme::Status) = nullptr;
   void* context = nullptr;  // the submitter's

@@ -77,4 +77,10 @@ concept Medium = Queue<typename M::Queue> && requires(M medium, Reactor& reactor
   { medium.open_queue(reactor) } -> std::same_as<Result<std::unique_ptr<typename M::Queue>>>;
 };
 
+/// A medium that can say how large it is now: files and disks grow and shrink under us.
+template <typename M>
+concept SizedMedium = Medium<M> && requires(M medium) {
+  { medium.size_bytes() } -> std::same_as<Result<uint64_t>>;  // on any thread, without waiting for operations
+};
+
 }  // namespace weft::media

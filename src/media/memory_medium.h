@@ -91,11 +91,12 @@ class MemoryMedium {
   using Queue = MemoryQueue;
   explicit MemoryMedium(MemoryScript& script) : script_(script) {}
   Alignment alignment() const { return script_.alignment; }
+  Result<uint64_t> size_bytes() const { return script_.bytes.size(); }
   Result<std::unique_ptr<Queue>> open_queue(Reactor& reactor) { return std::make_unique<MemoryQueue>(reactor, script_); }
 
  private:
   MemoryScript& script_;
 };
-static_assert(Medium<MemoryMedium>);
+static_assert(SizedMedium<MemoryMedium>);
 
 }  // namespace weft::media

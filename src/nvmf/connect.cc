@@ -27,6 +27,12 @@ struct Connector::Request {
   bool is_sq_flow_control_disabled = false;
 };
 
+/// What the home reactor says to a new controller.
+struct Connector::Registration {
+  nvme::Status status;
+  uint16_t cntlid = 0;
+};
+
 namespace {
 
 /// Text up to its NUL, or null when there is none or nothing before it.
@@ -66,6 +72,7 @@ class AssociationWait {
 
 void Connector::refuse(Queue& queue, Command& command, nvme::Status why, uint32_t parameter) {
   if (queue.state_ == QueueState::kConnecting) queue.state_ = QueueState::kFresh;
+  queue.subsystem_ = nullptr;  // it may go
   queue.complete(command, why, parameter);
 }
 
@@ -81,7 +88,7 @@ nvme::Status Connector::check(Queue& queue, const ConnectSqe& sqe, const Connect
   const auto hostnqn = text_of(data.hostnqn);
   parameter = invalid_in_data(offsetof(ConnectData, hostnqn));
   if (!hostnqn) return kInvalid;
-  if (!request.view->subsystem.config().access.allows(*hostnqn, queue.origin_.is_loopback_listener)) {
+  if (!request.view->access.allows(*hostnqn, queue.origin_.is_loopback_listener)) {
     return status::kConnectInvalidHost.with_dnr();
   }
   request.host = {std::string{*hostnqn}, data.hostid};
@@ -126,24 +133,33 @@ void Connector::connect_admin(Queue& queue, Command& command, const Request& req
   Shard& shard = queue.shard_;
   Controller& controller = shard.add(std::make_unique<Controller>(shard, *request.view, request.host, queue));
   controller.keep_alive().set_timeout_ms(request.kato_ms);
-  shard.home().post([&queue, &command, &controller, &shard] {
-    Registry& registry = controller.subsystem().registry();
-    AssociationWait::start(registry, shard.home(), controller.host(), [&queue, &command, &controller, &shard, &registry] {
-      const auto cntlid = registry.add(controller, controller.host());
-      shard.reactor().post([&queue, &command, &controller, cntlid = cntlid ? *cntlid : uint16_t{0}] {
-        registered(queue, command, controller, cntlid);
+  shard.home().post([&queue, &command, &controller, &shard, is_loopback = queue.origin_.is_loopback_listener] {
+    Subsystem& subsystem = controller.subsystem();
+    AssociationWait::start(subsystem.registry(), shard.home(), controller.host(), [&queue, &command, &controller, &shard, &subsystem, is_loopback] {
+      shard.reactor().post([&queue, &command, &controller, registration = register_at_home(subsystem, controller, is_loopback)] {
+        registered(queue, command, controller, registration);
       });
     });
   });
 }
 
-void Connector::registered(Queue& queue, Command& command, Controller& controller, uint16_t cntlid) {
-  if (cntlid == 0) {
+/// The last word: the rules may have changed since the Connect's own shard has looked.
+Connector::Registration Connector::register_at_home(Subsystem& subsystem, Controller& controller, bool is_loopback) {
+  const nvme::Status admitted = subsystem.admits(controller.host().nqn, is_loopback);
+  if (!admitted.ok()) return {admitted};
+  const auto cntlid = subsystem.registry().add({.controller = &controller, .host = controller.host(), .is_loopback = is_loopback});
+  if (!cntlid) return {status::kConnectControllerBusy};
+  return {status::kSuccess, *cntlid};
+}
+
+void Connector::registered(Queue& queue, Command& command, Controller& controller, Registration registration) {
+  if (!registration.status.ok()) {
     queue.shard_.remove(controller);
-    return refuse(queue, command, status::kConnectControllerBusy, 0);
+    const bool is_unknown = registration.status.is(status::kConnectInvalidParameters);  // the subsystem has gone meanwhile
+    return refuse(queue, command, registration.status, is_unknown ? invalid_in_data(offsetof(ConnectData, subnqn)) : 0);
   }
-  controller.set_cntlid(cntlid);
-  queue.shard_.reactor().log().info("controller {} of {}: host {} has connected from {}", cntlid, controller.subsystem().config().nqn,
+  controller.set_cntlid(registration.cntlid);
+  queue.shard_.reactor().log().info("controller {} of {}: host {} has connected from {}", registration.cntlid, controller.subsystem().config().nqn,
                                     controller.host().nqn, queue.origin_.peer_host);
   joined(queue, command, controller);
 }

@@ -6,6 +6,8 @@
 
 namespace weft::nvmf {
 
+class Subsystem;
+
 class Connector {
  public:
   /// Requires: command.data is a ConnectData; state kExecuting. complete() is called on the command now or later.
@@ -13,10 +15,12 @@ class Connector {
 
  private:
   struct Request;
+  struct Registration;
   static nvme::Status check(Queue& queue, const fabrics::ConnectSqe& sqe, const fabrics::ConnectData& data, Request& request,
                             uint32_t& parameter);
   static void connect_admin(Queue& queue, Command& command, const Request& request);
-  static void registered(Queue& queue, Command& command, Controller& controller, uint16_t cntlid);
+  static Registration register_at_home(Subsystem& subsystem, Controller& controller, bool is_loopback);
+  static void registered(Queue& queue, Command& command, Controller& controller, Registration registration);
   static void connect_io(Queue& queue, Command& command, const Request& request);
   static void joined(Queue& queue, Command& command, Controller& controller);
   static void refuse(Queue& queue, Command& command, nvme::Status status, uint32_t parameter);

@@ -97,12 +97,13 @@ DiscoveryLog DiscoveryLog::build(const DiscoverySource& source, std::string_view
   const auto reachable = reachable_listeners(source.listeners, origin);
   const bool is_same_everywhere = is_log_the_same_everywhere(reachable);
   for (const Reachable& each : reachable) {
-    for (const auto& subsystem : source.subsystems) {
-      const auto subtype = subsystem->is_discovery() ? fabrics::Subtype::kCurrentDiscovery : fabrics::Subtype::kNvm;
-      const bool is_allowed = subsystem->is_discovery() || subsystem->config().access.allows(host_nqn, each.listener->is_loopback);
-      if (!is_allowed) continue;
-      auto entry = entry_for(each, subsystem->config().nqn, subtype, source.admin_queue_entries);
-      if (subsystem->is_discovery()) {
+    for (const auto& view : source.subsystems) {
+      const Subsystem& subsystem = view->subsystem;
+      const bool is_allowed = subsystem.is_discovery() || view->access.allows(host_nqn, each.listener->is_loopback);
+      if (!is_allowed || view->is_leaving) continue;
+      const auto subtype = subsystem.is_discovery() ? fabrics::Subtype::kCurrentDiscovery : fabrics::Subtype::kNvm;
+      auto entry = entry_for(each, subsystem.config().nqn, subtype, source.admin_queue_entries);
+      if (subsystem.is_discovery()) {
         entry.eflags = uint16_t(fabrics::kEflagsEpcsd | (is_same_everywhere ? fabrics::kEflagsDupretinfo : 0));
       }
       log.entries_.push_back({entry, each.is_port_local});

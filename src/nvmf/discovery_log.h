@@ -13,12 +13,12 @@
 
 namespace weft::nvmf {
 
-class Subsystem;
 struct ListenerRecord;
 struct Origin;
+struct SubsystemView;
 
 struct DiscoverySource {
-  std::span<const std::unique_ptr<Subsystem>> subsystems;
+  std::span<const std::unique_ptr<SubsystemView>> subsystems;
   std::span<const ListenerRecord> listeners;
   uint64_t generation = 0;
   uint32_t admin_queue_entries = 0;

@@ -20,13 +20,14 @@ class DiscoveryLogTest : public testing::Test {
   void add(SubsystemKind kind, std::string nqn, HostAccess access) {
     const auto index = uint32_t(subsystems_.size());
     subsystems_.push_back(std::make_unique<Subsystem>(
-        index, kind, SubsystemConfig{.nqn = std::move(nqn), .serial = {}, .access = std::move(access)}, 8));
+        index, kind, SubsystemConfig{.nqn = std::move(nqn), .serial = {}, .access = access}, 8));
+    views_.push_back(std::make_unique<SubsystemView>(SubsystemView{.subsystem = *subsystems_.back(), .access = std::move(access)}));
   }
   void add_open(std::string nqn) { add(SubsystemKind::kNvm, std::move(nqn), {.allow_any_host = true, .hosts = {}}); }
 
   DiscoveryLog build(const Origin& origin) {
     return DiscoveryLog::build(
-        {.subsystems = subsystems_, .listeners = listeners_, .generation = 7, .admin_queue_entries = 128}, kHost, origin);
+        {.subsystems = views_, .listeners = listeners_, .generation = 7, .admin_queue_entries = 128}, kHost, origin);
   }
   static std::vector<fabrics::DiscoveryLogEntry> entries(const DiscoveryLog& log, uint8_t lsp = 0) {
     const auto page = log.page(lsp);
@@ -53,6 +54,7 @@ class DiscoveryLogTest : public testing::Test {
   }
 
   std::vector<std::unique_ptr<Subsystem>> subsystems_;
+  std::vector<std::unique_ptr<SubsystemView>> views_;
   std::vector<ListenerRecord> listeners_;
 };
 

@@ -40,8 +40,9 @@ std::span<const nvme::DsmRange> dsm_ranges(const Command& command) {
 bool is_in_range(uint64_t first, uint64_t count, const bdev::Info& info) {
   return first <= info.block_count && count <= info.block_count - first;
 }
+bool is_in_range(const BlockRange& range, const bdev::Info& info) { return is_in_range(range.first, range.count, info); }
 
-/// In time or late: the next flush would succeed without having written what this one did not.
+/// In time or late: the next flush would succeed without having written what this one did not. A stable write has a flush in it.
 void flush_failed(NamespaceView& view) {
   view.ns().fail();
   view.shard().reactor().log().error("{}: a flush failed: namespace {} answers nothing until it is cleared, because writes that were "
@@ -81,6 +82,10 @@ void IoRunner::resume(Command& command) {
 void IoRunner::run(Command& command) {
   const uint64_t slba = command.sqe.slba();
   const uint32_t count = command.sqe.block_count();
+  // Admitted by the size of then; the namespace may have shrunk while the command waited.
+  if (!is_in_range(range_of(command.sqe, command.view->info()), command.view->info())) {
+    return command.queue->complete(command, status::kLbaOutOfRange.with_dnr());
+  }
   switch (opcode_of(command)) {
     case IoOpcode::kRead: return read(command);
     case IoOpcode::kWrite: return submit(command, bdev::Op::kWrite, slba, count, command.data);
@@ -108,10 +113,11 @@ void IoRunner::submit(Command& command, bdev::Op op, uint64_t block, uint64_t bl
   io.block = block;
   io.block_count = block_count;
   io.data = data;
+  io.has_sync_failed = false;
   io.on_done = &IoRunner::io_done;
   io.context = &command;
   command.started = command.queue->shard().reactor().now();
-  WEFT_ASSERT(block + block_count <= view.info().block_count);
+  WEFT_ASSERT(block + block_count <= view.block_count_max());
   view.channel().submit(io);
 }
 
@@ -119,7 +125,7 @@ void IoRunner::io_done(bdev::Io& io, nvme::Status io_status) {
   Command& command = *static_cast<Command*>(io.context);
   if (!io_status.ok()) {
     command.view->counters().media_errors.add(1);
-    if (io.op == bdev::Op::kFlush) flush_failed(*command.view);
+    if (io.op == bdev::Op::kFlush || io.has_sync_failed) flush_failed(*command.view);
   }
   if (command.state != CommandState::kExecuting) return Queue::late_io_done(command);  // it has been answered: see Queue::time_out()
   command.started = {};

@@ -90,11 +90,11 @@ MaybeContents discovery(Controller& controller, const GetLogPage& request) {
   std::optional<DiscoveryLog>& log = controller.discovery_log();
   const LogRead read = request.offset_bytes == 0 || !log ? LogRead::kPresent : LogRead::kContinued;
   if (read == LogRead::kPresent) {
-    const Target& target = controller.shard().target();
-    log = DiscoveryLog::build({.subsystems = target.subsystems(),
-                               .listeners = target.listeners(),
-                               .generation = target.discovery_generation(),
-                               .admin_queue_entries = target.limits().admin_queue_entries},
+    const Shard& shard = controller.shard();
+    log = DiscoveryLog::build({.subsystems = shard.views(),
+                               .listeners = shard.discovery().listeners,
+                               .generation = shard.discovery().generation,
+                               .admin_queue_entries = shard.limits().admin_queue_entries},
                               controller.host().nqn, controller.admin_queue()->origin());
   }
   Contents contents{log->page(request.lsp)};

@@ -28,19 +28,25 @@ struct alignas(64) NamespaceCounters {
 class Namespace {
  public:
   Namespace(uint32_t nsid, NamespaceIdentity identity, std::unique_ptr<bdev::Bdev> bdev, Freezer::Shards shards)
-      : nsid_(nsid), identity_(identity), bdev_(std::move(bdev)), counters_(shards.size()), freezer_(std::move(shards), nsid) {}
+      : nsid_(nsid), identity_(identity), bdev_(std::move(bdev)), info_(bdev_->info()), counters_(shards.size()), freezer_(std::move(shards), nsid) {}
 
   uint32_t nsid() const { return nsid_; }
   const NamespaceIdentity& identity() const { return identity_; }
-  const bdev::Info& info() const { return bdev_->info(); }
+  /// As of now; on the home reactor, or while it comes. Each view has its own.
+  const bdev::Info& info() const { return info_; }
   bdev::Bdev& bdev() { return *bdev_; }
   NamespaceCounters& counters(size_t shard) { return counters_[shard]; }
   const std::vector<NamespaceCounters>& all_counters() const { return counters_; }
-  /// On the home reactor only.
+
+  // --- on the home reactor only ---------------------------------------------------------------------------------------------------------
+  enum class Stage : uint8_t { kComing, kThere, kLeaving };
+  Stage stage() const { return stage_; }
+  bool is_leaving() const { return stage_ == Stage::kLeaving; }
+  void enter(Stage stage) { stage_ = stage; }
+  void set_block_count(uint64_t block_count) { info_.block_count = block_count; }
   Freezer& freezer() { return freezer_; }
-  /// On the home reactor only: its removal has begun.
-  bool is_leaving() const { return is_leaving_; }
-  void leave() { is_leaving_ = true; }
+
+  // --- on any reactor -------------------------------------------------------------------------------------------------------------------
 
   // Set when a flush has failed: what was acknowledged may be lost, so the namespace answers nothing until an administrator clears it.
   void fail() { is_failed_.store(true, std::memory_order_relaxed); }
@@ -55,9 +61,10 @@ class Namespace {
   uint32_t nsid_;
   NamespaceIdentity identity_;
   std::unique_ptr<bdev::Bdev> bdev_;
+  bdev::Info info_;  // the device's, with the namespace's own size
+  Stage stage_ = Stage::kComing;
   std::vector<NamespaceCounters> counters_;  // by shard
   Freezer freezer_;
-  bool is_leaving_ = false;
   std::atomic<bool> is_failed_{false};
   std::atomic<uint32_t> late_writes_{0};
 };

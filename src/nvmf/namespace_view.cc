@@ -1,10 +1,17 @@
 #include "nvmf/namespace_view.h"
 
+#include <algorithm>
+
 #include "base/simulation.h"
 
 namespace weft::nvmf {
 
 NamespaceView::~NamespaceView() { WEFT_ASSERT(is_idle()); }
+
+void NamespaceView::set_block_count(uint64_t block_count) {
+  info_.block_count = block_count;
+  block_count_max_ = std::max(block_count_max_, block_count);
+}
 
 bool NamespaceView::enter(Command& command, BlockRange range) {
   WEFT_ASSERT(command.view == nullptr);

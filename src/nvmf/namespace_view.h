@@ -18,7 +18,13 @@ class NamespaceView {
  public:
   NamespaceView(Shard& shard, Namespace& ns, uint32_t subsystem, std::unique_ptr<bdev::Channel> channel,
                 NamespaceCounters& counters)
-      : shard_(shard), namespace_(ns), subsystem_(subsystem), channel_(std::move(channel)), counters_(counters) {}
+      : shard_(shard),
+        namespace_(ns),
+        subsystem_(subsystem),
+        info_(ns.info()),
+        block_count_max_(info_.block_count),
+        channel_(std::move(channel)),
+        counters_(counters) {}
   /// Requires: no command is counted.
   ~NamespaceView();
 
@@ -26,7 +32,11 @@ class NamespaceView {
   Namespace& ns() { return namespace_; }
   /// Index of its subsystem.
   uint32_t subsystem() const { return subsystem_; }
-  const bdev::Info& info() const { return namespace_.info(); }
+  const bdev::Info& info() const { return info_; }
+  /// Commands that come now are held to the new size; those that a device has end as they do.
+  void set_block_count(uint64_t block_count);
+  /// The largest size that any command has been admitted by.
+  uint64_t block_count_max() const { return block_count_max_; }
   bdev::Channel& channel() { return *channel_; }
   NamespaceCounters& counters() { return counters_; }
 
@@ -59,6 +69,8 @@ class NamespaceView {
   Shard& shard_;
   Namespace& namespace_;
   uint32_t subsystem_;
+  bdev::Info info_;
+  uint64_t block_count_max_;
   std::unique_ptr<bdev::Channel> channel_;
   NamespaceCounters& counters_;
   std::array<uint32_t, 2> running_{};  // commands by the epoch in which they entered; a freeze starts a new epoch and waits for the old one

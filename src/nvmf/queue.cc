@@ -25,6 +25,8 @@ std::string_view name_of(CloseReason reason) {
     case CloseReason::kHandshakeTimeout: return "no Connect in time";
     case CloseReason::kShutdown: return "target stops";
     case CloseReason::kDisconnect: return "Disconnect command";
+    case CloseReason::kHostNotAllowed: return "host not allowed any more";
+    case CloseReason::kSubsystemRemoved: return "subsystem removed";
   }
   return "";
 }

@@ -1,45 +1,63 @@
 #include "nvmf/registry.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.h"
 #include "wire/fabrics/connect.h"
 
 namespace weft::nvmf {
 
-Result<uint16_t> Registry::add(Controller& controller, const HostIdentity& host) {
-  if (entries_.size() >= controllers_max_) return fail(Errc::kLimit, "controllers of the subsystem");
+Result<uint16_t> Registry::add(Association association) {
+  if (associations_.size() >= controllers_max_) return fail(Errc::kLimit, "controllers of the subsystem");
   // The limit is far below the range, so a free id exists; ids in use are skipped.
-  while (entries_.contains(next_cntlid_)) next_cntlid_ = next_cntlid_ == fabrics::kCntlidMax ? 1 : next_cntlid_ + 1;
+  while (associations_.contains(next_cntlid_)) next_cntlid_ = next_cntlid_ == fabrics::kCntlidMax ? 1 : next_cntlid_ + 1;
   const uint16_t cntlid = next_cntlid_;
   next_cntlid_ = cntlid == fabrics::kCntlidMax ? 1 : cntlid + 1;
-  entries_.emplace(cntlid, Entry{&controller, host});
+  associations_.emplace(cntlid, std::move(association));
   return cntlid;
 }
 
-void Registry::mark_dying(uint16_t cntlid) { entries_.at(cntlid).is_dying = true; }
+void Registry::mark_dying(uint16_t cntlid) { associations_.at(cntlid).is_dying = true; }
 
 void Registry::remove(uint16_t cntlid) {
-  const auto erased = entries_.erase(cntlid);
+  const auto erased = associations_.erase(cntlid);
   WEFT_ASSERT(erased == 1);
   run_ready();
+  note_departure(cntlid);
+}
+
+void Registry::after_gone(std::vector<uint16_t> cntlids, std::move_only_function<void()> then) {
+  if (cntlids.empty()) return then();
+  departures_.push_back({std::move(cntlids), std::move(then)});
+}
+
+void Registry::note_departure(uint16_t cntlid) {
+  std::vector<std::move_only_function<void()>> ready;
+  std::erase_if(departures_, [&](Departure& departure) {
+    std::erase(departure.missing, cntlid);
+    if (!departure.missing.empty()) return false;
+    ready.push_back(std::move(departure.then));
+    return true;
+  });
+  for (auto& then : ready) then();
 }
 
 Controller* Registry::find(uint16_t cntlid) const {
-  const auto entry = entries_.find(cntlid);
-  return entry == entries_.end() || entry->second.is_dying ? nullptr : entry->second.controller;
+  const auto found = associations_.find(cntlid);
+  return found == associations_.end() || found->second.is_dying ? nullptr : found->second.controller;
 }
 
 std::vector<uint16_t> Registry::cntlids() const {
   std::vector<uint16_t> live;
-  for (const auto& [cntlid, entry] : entries_) {
-    if (!entry.is_dying) live.push_back(cntlid);
+  for (const auto& [cntlid, association] : associations_) {
+    if (!association.is_dying) live.push_back(cntlid);
   }
   return live;
 }
 
 bool Registry::has_dying(const HostIdentity& host) const {
-  return std::ranges::any_of(entries_, [&](const auto& entry) { return entry.second.is_dying && entry.second.host == host; });
+  return std::ranges::any_of(associations_, [&](const auto& entry) { return entry.second.is_dying && entry.second.host == host; });
 }
 
 void Registry::after_dying(const HostIdentity& host, const void* key, std::move_only_function<void()> then) {
@@ -53,6 +71,10 @@ void Registry::give_up(const void* key) {
   auto then = std::move(waiter->then);
   waiters_.erase(waiter);
   then();
+}
+
+void Registry::give_up_all() {
+  for (Waiter& waiter : std::exchange(waiters_, {})) waiter.then();
 }
 
 void Registry::run_ready() {

@@ -39,17 +39,24 @@ Shard::~Shard() {
 Reactor& Shard::home() { return target_.home(); }
 const Limits& Shard::limits() const { return target_.limits(); }
 
+void Shard::add_view(Subsystem& subsystem, HostAccess access) {
+  views_.push_back(std::make_unique<SubsystemView>(SubsystemView{.subsystem = subsystem, .access = std::move(access)}));
+}
+
+void Shard::remove_view(Subsystem& subsystem) {
+  WEFT_ASSERT(view(subsystem).by_nsid.empty());
+  std::erase_if(views_, [&](const auto& each) { return &each->subsystem == &subsystem; });
+}
+
 SubsystemView& Shard::view(Subsystem& subsystem) {
-  while (views_.size() <= subsystem.index()) {
-    views_.push_back(std::make_unique<SubsystemView>(*target_.subsystems()[views_.size()]));
-  }
-  return *views_[subsystem.index()];
+  const auto found = std::ranges::find_if(views_, [&](const auto& each) { return &each->subsystem == &subsystem; });
+  WEFT_ASSERT(found != views_.end());
+  return **found;
 }
 
 SubsystemView* Shard::find_subsystem(std::string_view nqn) {
-  const auto& subsystems = target_.subsystems();
-  const auto found = std::ranges::find_if(subsystems, [&](const auto& subsystem) { return subsystem->config().nqn == nqn; });
-  return found == subsystems.end() ? nullptr : &view(**found);
+  const auto found = std::ranges::find_if(views_, [&](const auto& each) { return !each->is_leaving && each->subsystem.config().nqn == nqn; });
+  return found == views_.end() ? nullptr : found->get();
 }
 
 Result<void> Shard::add_namespace(Subsystem& subsystem, Namespace& ns) {
@@ -79,9 +86,14 @@ void Shard::remove_namespace(Subsystem& subsystem, uint32_t nsid, std::move_only
   });
 }
 
+void Shard::resize_namespace(Subsystem& subsystem, uint32_t nsid, uint64_t block_count) {
+  if (NamespaceView* found = view(subsystem).find(nsid)) found->set_block_count(block_count);
+}
+
 NamespaceView* Shard::find_view(uint32_t subsystem, uint32_t nsid) {
-  if (subsystem < views_.size()) {
-    if (NamespaceView* found = views_[subsystem]->find(nsid)) return found;
+  const auto there = std::ranges::find_if(views_, [&](const auto& each) { return each->subsystem.index() == subsystem; });
+  if (there != views_.end()) {
+    if (NamespaceView* found = (*there)->find(nsid)) return found;
   }
   const auto leaving = std::ranges::find_if(
       leaving_, [&](const auto& view) { return view->subsystem() == subsystem && view->ns().nsid() == nsid; });

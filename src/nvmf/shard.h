@@ -9,6 +9,7 @@
 #include "core/limits.h"
 #include "core/reactor.h"
 #include "nvmf/accounts.h"
+#include "nvmf/listener_record.h"
 #include "nvmf/queue.h"
 #include "nvmf/subsystem.h"
 
@@ -37,10 +38,19 @@ class Shard {
   Result<void> add_namespace(Subsystem& subsystem, Namespace& ns);
   /// Hides the namespace; calls `done` when the last command on it is over and its channel closed.
   void remove_namespace(Subsystem& subsystem, uint32_t nsid, std::move_only_function<void()> done);
+  /// Queues of the shard are held to another size from now on. Nothing when the namespace is gone.
+  void resize_namespace(Subsystem& subsystem, uint32_t nsid, uint64_t block_count);
+
+  void add_view(Subsystem& subsystem, HostAccess access);
+  /// Requires: no namespace and no controller of it is left here.
+  void remove_view(Subsystem& subsystem);
+  /// Requires: add_view() was called, remove_view() was not.
   SubsystemView& view(Subsystem& subsystem);
-  /// The NVM or discovery subsystem of that name, or null.
+  /// The NVM or discovery subsystem of that name that hosts may connect to, or null.
   SubsystemView* find_subsystem(std::string_view nqn);
-  std::vector<std::unique_ptr<SubsystemView>>& views() { return views_; }
+  const std::vector<std::unique_ptr<SubsystemView>>& views() const { return views_; }
+  const DiscoveryFacts& discovery() const { return discovery_; }
+  void set_discovery(DiscoveryFacts facts) { discovery_ = std::move(facts); }
 
   void freeze(uint32_t subsystem, uint32_t nsid, BlockRange range, std::move_only_function<void()> drained);
   void thaw(uint32_t subsystem, uint32_t nsid);
@@ -83,7 +93,8 @@ class Shard {
   std::unique_ptr<BufferPool> buffers_;
   Accounts accounts_{*buffers_};
   SlotPool slots_;
-  std::vector<std::unique_ptr<SubsystemView>> views_;  // by Subsystem::index()
+  std::vector<std::unique_ptr<SubsystemView>> views_;  // in the order in which they came
+  DiscoveryFacts discovery_;
   std::vector<std::unique_ptr<NamespaceView>> leaving_;  // removed, commands still on them
   IntrusiveList<Queue, &Queue::shard_link> queues_;
   size_t queue_count_ = 0;

@@ -1,23 +1,15 @@
 // The target: its shards, subsystems and listeners. Built and started by app/ (or a test, or the simulator), changed on its home reactor.
 #pragma once
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "nvmf/bounded.h"
 #include "nvmf/shard.h"
 
 namespace weft::nvmf {
-
-/// Where hosts can reach the target, as the discovery log shows it.
-struct ListenerRecord {
-  TransportType type = TransportType::kTcp;
-  std::string host;  // without brackets; a wildcard is shown as the address the asking host reached us at
-  uint16_t port = 0;
-  bool is_ipv6 = false;
-  bool is_wildcard = false;
-  bool is_loopback = false;
-};
 
 class Target {
  public:
@@ -33,27 +25,42 @@ class Target {
   const Limits& limits() const { return limits_; }
   std::vector<std::unique_ptr<Shard>>& shards() { return shards_; }
   Reactor& home() { return shards_.front()->reactor(); }
+  /// On the home reactor.
   const std::vector<std::unique_ptr<Subsystem>>& subsystems() const { return subsystems_; }
   Subsystem& discovery() { return *subsystems_.front(); }
 
-  // --- before start(), on any thread ----------------------------------------------------------------------------------------------------
-  /// Errors: kExists, kInvalid.
+  // --- before the reactors run, on any thread -------------------------------------------------------------------------------------------
+  /// Errors: kExists.
   Result<Subsystem*> add_subsystem(SubsystemConfig config);
-  void set_listeners(std::vector<ListenerRecord> listeners) { listeners_ = std::move(listeners); }
-  /// Readable from every shard after start().
-  const std::vector<ListenerRecord>& listeners() const { return listeners_; }
-  /// Changes with every visible change of the discovery log (GENCTR). Constant after start() until listeners or subsystems can change then.
-  uint64_t discovery_generation() const { return discovery_generation_; }
-  /// When the target was created: power-on hours count from here.
+  void set_listeners(std::vector<ListenerRecord> listeners);
+
+  /// When the target was created: power-on hours count from here. Any thread.
   Instant created() const { return created_; }
 
   // --- on the home reactor --------------------------------------------------------------------------------------------------------------
+  // None of these waits for a command of anybody else. Who removes waits for commands that a device has, and is told kTimedOut after
+  // limits.removal_ms: then what was removed is hidden already, and goes when the device lets go of it.
+
   /// Shows the namespace to every shard, then to the hosts (an asynchronous event); `done` gets the first error, if any, in which case the
-  /// namespace is gone again. Errors: kExists, kLimit, the device's.
-  void add_namespace(Subsystem& subsystem, uint32_t nsid, NamespaceIdentity identity, std::unique_ptr<bdev::Bdev> bdev,
-                     std::move_only_function<void(Result<void>)> done);
-  /// Hides it from the hosts, waits for its commands, closes the device. Errors: kNotFound; kBusy while it is being removed already.
-  void remove_namespace(Subsystem& subsystem, uint32_t nsid, std::move_only_function<void(Result<void>)> done);
+  /// namespace is gone again. Errors: kExists, kLimit, kNotFound (the subsystem goes), the device's.
+  void add_namespace(Subsystem& subsystem, uint32_t nsid, NamespaceIdentity identity, std::unique_ptr<bdev::Bdev> bdev, Done done);
+  /// Hides it from the hosts, waits for its commands, closes the device. Errors: kNotFound, kBusy (it comes or goes already), kTimedOut.
+  void remove_namespace(Subsystem& subsystem, uint32_t nsid, Done done);
+  /// Gives it another number of blocks, as many as its device has at most, and tells the hosts. Commands beyond the new end fail with LBA Out of
+  /// Range; those that a device has then end as if nothing had happened, maybe after `done`. Errors: kNotFound, kBusy, kInvalid, kLimit, the
+  /// device's.
+  void resize_namespace(Subsystem& subsystem, uint32_t nsid, uint64_t block_count, Done done);
+  /// It serves again after a flush has failed: an administrator knows that what was lost does not matter. Errors: kNotFound, kBusy.
+  Result<void> clear_failure(Subsystem& subsystem, uint32_t nsid);
+  /// Ends the associations of hosts that are not allowed any more; `done` when every queue of theirs is gone. Errors: kNotFound.
+  void set_access(Subsystem& subsystem, HostAccess access, Done done);
+  /// What the discovery log shows; `done` when every shard shows it. Connections of a listener that is gone go on.
+  void set_listeners(std::vector<ListenerRecord> listeners, std::move_only_function<void()> done);
+  /// `done` when hosts can connect to it. Errors: kExists.
+  void add_subsystem(SubsystemConfig config, std::move_only_function<void(Result<Subsystem*>)> done);
+  /// Hides it, ends its associations, removes its namespaces; when `done` has success, `subsystem` is gone. Its name is free at once.
+  /// Errors: kNotFound (it goes already), kInvalid (the discovery subsystem), kTimedOut.
+  void remove_subsystem(Subsystem& subsystem, Done done);
   /// Stops taking commands, finishes what executes within limits.shutdown_ms, closes every connection; `done` when the last queue is gone.
   void stop(std::move_only_function<void()> done);
 
@@ -61,14 +68,32 @@ class Target {
   void on_every_shard(std::function<void(Shard&)> on_shard, std::move_only_function<void()> then);
 
  private:
+  /// Something that every shard does, and what comes then.
+  struct Gathering {
+    std::function<void(Shard&)> on_shard;
+    std::move_only_function<void()> then;
+    size_t missing;
+  };
+  using Gatherings = std::list<Gathering>;
+
   Target(const Limits& limits, Instant now) : limits_(limits), created_(now) {}
-  void announce(Subsystem& subsystem, uint32_t nsid);
+  Gatherings::iterator gather(std::function<void(Shard&)> on_shard, std::move_only_function<void()> then);
+  void one_has_answered(Gatherings::iterator gathering);
   void watch_stop();
+
+  // reconfigure.cc
+  void announce(Subsystem& subsystem, uint32_t nsid);
+  void withdraw(Subsystem& subsystem, uint32_t nsid, Done done);
+  void change_discovery(std::function<void(Shard&)> on_shard, std::move_only_function<void()> then);
+  void end_associations(Subsystem& subsystem, CloseReason reason, std::move_only_function<void()> then);
+  Result<Subsystem*> create_subsystem(SubsystemConfig config);
+  void remove_namespaces(Subsystem& subsystem, Done done);
 
   Limits limits_;
   Instant created_;
-  uint64_t discovery_generation_ = 1;
-  std::vector<ListenerRecord> listeners_;
+  DiscoveryFacts discovery_facts_;
+  uint32_t next_subsystem_ = 1;  // index
+  Gatherings gatherings_;
   std::vector<std::unique_ptr<Subsystem>> subsystems_;  // the discovery subsystem first
   std::vector<std::unique_ptr<Shard>> shards_;          // die before the subsystems they view
   std::move_only_function<void()> on_stopped_;

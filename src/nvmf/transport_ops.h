@@ -31,6 +31,8 @@ enum class CloseReason : uint8_t {
   kHandshakeTimeout,
   kShutdown,            // the target stops
   kDisconnect,          // a Disconnect command has been answered
+  kHostNotAllowed,      // the subsystem does not admit the host any more
+  kSubsystemRemoved,
 };
 std::string_view name_of(CloseReason reason);
 

@@ -25,6 +25,8 @@ class Transport {
   /// Accepts on `address` from now on; returns the real one (port 0 takes any free one). Before the reactors run, or on the home reactor.
   /// Errors: the system's, with the address.
   virtual Result<net::Address> listen(const net::Address& address) = 0;
+  /// Accepts no more on `address`, as listen() has returned it; its connections go on. On the home reactor. Errors: kNotFound.
+  virtual Result<void> unlisten(const net::Address& address) = 0;
   /// Accepts no more; calls `done` when the last connection is gone. Does not close any: nvmf::Target::stop() does. On the home reactor, once.
   virtual void stop(std::move_only_function<void()> done) = 0;
   /// Any thread.

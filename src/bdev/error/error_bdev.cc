@@ -16,6 +16,7 @@ class ErrorBdev final : public Bdev {
  public:
   ErrorBdev(std::unique_ptr<Bdev> below, const ErrorRule& rule) : below_(std::move(below)), rule_(rule) {}
   const Info& info() const override { return below_->info(); }
+  Result<uint64_t> blocks_available() override { return below_->blocks_available(); }
   Result<std::unique_ptr<Channel>> open_channel(Reactor& reactor) override {
     auto channel = below_->open_channel(reactor);
     if (!channel) return channel;

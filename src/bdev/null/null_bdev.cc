@@ -1,6 +1,7 @@
 #include "bdev/null/null_bdev.h"
 
 #include <cstring>
+#include <limits>
 
 namespace weft::bdev {
 namespace {
@@ -28,6 +29,7 @@ class NullBdev final : public Bdev {
  public:
   NullBdev(Region zeroes, Info info) : zeroes_(std::move(zeroes)), info_(std::move(info)) {}
   const Info& info() const override { return info_; }
+  Result<uint64_t> blocks_available() override { return std::numeric_limits<int64_t>::max() / info_.block_size; }
   Result<std::unique_ptr<Channel>> open_channel(Reactor&) override {
     return std::make_unique<NullChannel>(zeroes_.bytes(), info_.block_size);
   }

@@ -22,6 +22,15 @@ class UringBdev final : public Bdev {
   }
 
   const Info& info() const override { return info_; }
+  Result<uint64_t> blocks_available() override {
+    if constexpr (media::SizedMedium<M>) {
+      const auto bytes = medium_->size_bytes();
+      if (!bytes) return std::unexpected(bytes.error());
+      return *bytes / info_.block_size;
+    } else {
+      return info_.block_count;
+    }
+  }
 
   Result<std::unique_ptr<Channel>> open_channel(Reactor& reactor) override {
     auto region = memory_.map(UringChannel<M>::kRegionBytes, info_.name);

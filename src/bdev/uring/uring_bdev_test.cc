@@ -212,5 +212,42 @@ TEST_F(UringBdevTest, UnalignedDataBouncesAndMoreThanThereAreBuffersWaits) {
   for (size_t i = 0; i < kCount; ++i) EXPECT_TRUE(is_stamped(read[i].bytes(), i * kEach, kBlock, 7)) << i;
 }
 
+TEST_F(UringBdevTest, AStableWriteSaysWhenItsSyncMayHaveFailed) {
+  open();
+  const struct {
+    bool has_stable_writes;
+    Durability durability;
+    std::deque<int32_t> results;
+    bool has_sync_failed;
+  } rows[] = {
+      {true, Durability::kStable, {-EIO}, true},            // which half of it cannot be known
+      {true, Durability::kStable, {-ENOSPC}, false},        // nothing was written
+      {true, Durability::kCached, {-EIO}, false},
+      {false, Durability::kStable, {-EIO}, false},          // the write
+      {false, Durability::kStable, {kBlock, -EIO}, true},   // the sync behind it
+  };
+  AlignedBytes data{kBlock};
+  for (const auto& row : rows) {
+    SCOPED_TRACE(&row - rows);
+    channel_.reset();
+    open();
+    script_.is_unsupported[size_t(Kind::kWriteStable)] = !row.has_stable_writes;
+    script_.results = row.results;
+    TestIo io{Op::kWrite, 0, 1, data.bytes()};
+    io.durability = row.durability;
+    EXPECT_FALSE(run(io).ok());
+    EXPECT_EQ(io.has_sync_failed, row.has_sync_failed);
+  }
+}
+
+TEST_F(UringBdevTest, BlocksThatTheMediumHasGrownByAreAvailable) {
+  open();
+  EXPECT_EQ(device_->blocks_available().value(), kBlocks);
+  script_.bytes.resize((kBlocks + 10) * kBlock);
+  EXPECT_EQ(device_->blocks_available().value(), kBlocks + 10);
+  AlignedBytes data{kBlock};
+  EXPECT_TRUE(run(Op::kWrite, kBlocks + 9, 1, data.bytes()).ok());
+}
+
 }  // namespace
 }  // namespace weft::bdev

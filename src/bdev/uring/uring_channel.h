@@ -179,6 +179,9 @@ class UringChannel final : public Channel, media::OperationOwner {
     }
     if (error_number == EOPNOTSUPP || error_number == ENOSYS) return on_unsupported(io, state, error_number);
     if (queue_->has_vanished()) has_vanished_ = true;
+    // A write that is stable when it is done does not say which half of it has failed; without room it was the first one.
+    io.has_sync_failed = state.operation.kind == media::Kind::kSync ||
+                         (state.operation.kind == media::Kind::kWriteStable && error_number != ENOSPC);
     finish(io, status_of_errno(io.op, error_number, has_vanished_ ? MediumState::kVanished : MediumState::kThere));
   }
 

@@ -4,6 +4,7 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -45,6 +46,17 @@ int32_t run_blocking(int fd, FileKind file_kind, const media::Operation& operati
     case media::Kind::kZeroDeallocate: return result_of(fallocate(fd, fallocate_mode(operation.kind), offset, operation.length));
   }
   return -EINVAL;
+}
+
+Result<uint64_t> size_bytes_of(int fd, FileKind kind) {
+  if (kind == FileKind::kBlockDevice) {
+    uint64_t bytes = 0;
+    if (ioctl(fd, BLKGETSIZE64, &bytes) != 0) return std::unexpected(Error::from_errno(errno, "size of a disk"));
+    return bytes;
+  }
+  struct stat status;
+  if (fstat(fd, &status) != 0) return std::unexpected(Error::from_errno(errno, "size of a file"));
+  return uint64_t(status.st_size);
 }
 
 bool disk_has_vanished(int fd) {

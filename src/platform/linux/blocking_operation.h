@@ -12,6 +12,9 @@ int32_t run_blocking(int fd, FileKind kind, const media::Operation& operation);
 /// The mode of fallocate() that does `kind`. Requires: kZero, kZeroDeallocate, or kDiscard of a regular file.
 int fallocate_mode(media::Kind kind);
 
+/// How large the file or disk is now. Does not block. Errors: the system's.
+Result<uint64_t> size_bytes_of(int fd, FileKind kind);
+
 /// True when the disk behind `fd` was taken away: it has no bytes any more. Does not block.
 bool disk_has_vanished(int fd);
 

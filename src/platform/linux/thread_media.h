@@ -29,6 +29,7 @@ class ThreadMedium {
     return std::unique_ptr<ThreadMedium>(new ThreadMedium(std::move(medium), std::move(*workers)));
   }
   media::Alignment alignment() const { return medium_.alignment; }
+  Result<uint64_t> size_bytes() const { return size_bytes_of(medium_.fd.get(), medium_.kind); }
   Result<std::unique_ptr<Queue>> open_queue(Reactor& reactor) {
     return std::make_unique<ThreadQueue>(medium_, *workers_, reactor);
   }
@@ -39,6 +40,6 @@ class ThreadMedium {
   OpenMedium medium_;
   std::unique_ptr<BlockingWorkers> workers_;  // dies before the descriptor it uses
 };
-static_assert(media::Medium<ThreadMedium>);
+static_assert(media::SizedMedium<ThreadMedium>);
 
 }  // namespace weft::platform

@@ -48,6 +48,7 @@ class UringMedium {
   /// Errors: kLimit.
   static Result<std::unique_ptr<UringMedium>> create(OpenMedium medium, Rings& rings);
   media::Alignment alignment() const { return medium_.alignment; }
+  Result<uint64_t> size_bytes() const { return size_bytes_of(medium_.fd.get(), medium_.kind); }
   Result<std::unique_ptr<Queue>> open_queue(Reactor& reactor);
 
  private:
@@ -56,6 +57,6 @@ class UringMedium {
   Rings& rings_;
   std::unique_ptr<BlockingWorkers> discards_;  // disks only
 };
-static_assert(media::Medium<UringMedium>);
+static_assert(media::SizedMedium<UringMedium>);
 
 }  // namespace weft::platform

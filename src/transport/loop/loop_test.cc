@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "transport/loop/loop_host.h"
+#include "transport/loop/slow_bdev.h"
 
 namespace weft::loop {
 namespace {
@@ -18,37 +19,15 @@ std::vector<std::byte> pattern(size_t size, int seed) {
   return bytes;
 }
 
-/// A device that keeps every Io until the test lets it go.
-class SlowBdev final : public bdev::Bdev {
- public:
-  SlowBdev() { info_.name = "slow"; info_.block_count = 2048; info_.block_size = 512; info_.has_volatile_cache = true; }
-  const bdev::Info& info() const override { return info_; }
-  Result<std::unique_ptr<bdev::Channel>> open_channel(Reactor&) override { return std::make_unique<SlowChannel>(*this); }
-  void finish_all(nvme::Status with = status::kSuccess) {
-    for (bdev::Io* io : std::exchange(ios, {})) io->done(with);
-  }
-  std::vector<bdev::Io*> ios;
-
- private:
-  struct SlowChannel final : bdev::Channel {
-    explicit SlowChannel(SlowBdev& b) : bdev(b) {}
-    void submit(bdev::Io& io) override { bdev.ios.push_back(&io); }
-    SlowBdev& bdev;
-  };
-  bdev::Info info_;
-};
-
 struct Loop : testing::TestWithParam<size_t> {  // the number of reactors
   Loop() : target(GetParam()), admin(target) {
     target.add(1, target.ram());
-    auto device = std::make_unique<SlowBdev>();
-    slow = device.get();
-    target.add(2, std::move(device));
+    target.add(2, std::make_unique<SlowBdev>(slow));
     cntlid = admin.connect_and_enable();
     io = std::make_unique<TestQueue>(target, GetParam() - 1);
     EXPECT_TRUE(io->connect({.cntlid = cntlid, .qid = 1}).decoded_status().ok());
   }
-  ~Loop() override { slow->finish_all(); }
+  ~Loop() override { slow.finish_all(); }
   nvme::Status write(uint64_t slba, std::span<const std::byte> data, Delivery delivery = Delivery::kInCapsule) {
     return io->status({.sqe = io_sqe(IoOpcode::kWrite, slba, uint32_t(data.size() / 512)), .from_host = data, .delivery = delivery});
   }
@@ -57,8 +36,8 @@ struct Loop : testing::TestWithParam<size_t> {  // the number of reactors
     EXPECT_TRUE(io->status({.sqe = io_sqe(IoOpcode::kRead, slba, blocks), .to_host = data}).ok());
     return data;
   }
+  HeldIos slow;
   TestTarget target;
-  SlowBdev* slow;
   TestQueue admin;
   uint16_t cntlid = 0;
   std::unique_ptr<TestQueue> io;
@@ -98,9 +77,9 @@ TEST_P(Loop, FlushOfOneAndOfAllNamespacesWaitsForTheDevices) {
   std::optional<nvme::Cqe> all;
   io->start({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, nvme::kNsidAll)}, all);
   target.turn();
-  ASSERT_EQ(slow->ios.size(), 1u);
+  ASSERT_EQ(slow.ios.size(), 1u);
   EXPECT_FALSE(all);
-  slow->finish_all();
+  slow.finish_all();
   ASSERT_TRUE(all);
   EXPECT_TRUE(all->decoded_status().ok());
   EXPECT_TRUE(io->status({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 1)}).ok());
@@ -109,15 +88,15 @@ TEST_P(Loop, FlushOfOneAndOfAllNamespacesWaitsForTheDevices) {
 TEST_P(Loop, AFailedFlushFailsTheNamespaceUntilItIsCleared) {
   std::optional<nvme::Cqe> flush;
   io->start({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 2)}, flush);
-  slow->finish_all(status::kWriteFault);
+  slow.finish_all(status::kWriteFault);
   ASSERT_TRUE(flush);
   EXPECT_TRUE(flush->decoded_status().is(status::kWriteFault));
   EXPECT_TRUE(io->status({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 2)}).is(status::kInternalError));
-  EXPECT_TRUE(slow->ios.empty());  // not retried into success
+  EXPECT_TRUE(slow.ios.empty());  // not retried into success
   target.subsystem().namespaces().at(2)->clear_failure();
   io->start({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 2)}, flush);
-  EXPECT_EQ(slow->ios.size(), 1u);
-  slow->finish_all();
+  EXPECT_EQ(slow.ios.size(), 1u);
+  slow.finish_all();
 }
 
 TEST_P(Loop, AFlushThatFailsAfterItsTimeOutFailsTheNamespaceToo) {
@@ -126,7 +105,7 @@ TEST_P(Loop, AFlushThatFailsAfterItsTimeOutFailsTheNamespaceToo) {
   target.pass(milliseconds(target.target().limits().io_timeout_ms + 500));
   ASSERT_TRUE(flush);
   EXPECT_TRUE(flush->decoded_status().is(status::kInternalPathError));
-  slow->finish_all(status::kWriteFault);
+  slow.finish_all(status::kWriteFault);
   EXPECT_TRUE(io->status({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 2)}).is(status::kInternalError));
 }
 
@@ -284,7 +263,7 @@ TEST_P(Loop, AbortStopsWhatWaitsForDataAndLeavesWhatTheDeviceHas) {
   ASSERT_TRUE(waiting);
   EXPECT_TRUE(waiting->decoded_status().is(status::kAbortRequested));
   EXPECT_EQ(read(1, 1), std::vector<std::byte>(512));
-  slow->finish_all();
+  slow.finish_all();
   ASSERT_TRUE(running);
   EXPECT_TRUE(running->decoded_status().ok());
 }
@@ -302,12 +281,12 @@ TEST_P(Loop, ADeviceThatHangsFailsItsCommandsAndKeepsTheirBuffers) {
   // A late write must not land on a newer one: new writes are refused until it is back; other namespaces do not notice.
   EXPECT_TRUE(io->status({.sqe = io_sqe(IoOpcode::kWrite, 1, 1, 2), .from_host = data}).is(status::kInternalPathError));
   EXPECT_TRUE(write(1, data).ok());
-  slow->finish_all();
+  slow.finish_all();
   EXPECT_EQ(buffers.bytes_in_use(Share::kInCapsule), 0u);
   std::optional<nvme::Cqe> again;
   io->start({.sqe = io_sqe(IoOpcode::kWrite, 1, 1, 2), .from_host = data}, again);
-  EXPECT_EQ(slow->ios.size(), 1u);
-  slow->finish_all();
+  EXPECT_EQ(slow.ios.size(), 1u);
+  slow.finish_all();
   EXPECT_TRUE(again);
 }
 
@@ -319,7 +298,7 @@ TEST_P(Loop, AConnectionThatGoesWhileADeviceHangsComesHomeInBoundedTime) {
   target.pass(milliseconds(target.target().limits().shutdown_ms + 500));
   EXPECT_TRUE(io->connection().is_detached());
   EXPECT_FALSE(hung);
-  slow->finish_all();  // the late write finds its buffer where it was
+  slow.finish_all();  // the late write finds its buffer where it was
   EXPECT_EQ(target.shard(GetParam() - 1).buffers().bytes_in_use(Share::kInCapsule), 0u);
 }
 
@@ -331,7 +310,7 @@ TEST_P(Loop, AReadThatEndsAfterItsConnectionGivesItsBufferBack) {
   target.pass(milliseconds(10));
   BufferPool& buffers = target.shard(GetParam() - 1).buffers();
   EXPECT_GT(buffers.bytes_in_use(Share::kRead), 0u);
-  slow->finish_all();
+  slow.finish_all();
   target.until([&] { return io->connection().is_detached(); });
   EXPECT_FALSE(answer);
   EXPECT_EQ(buffers.bytes_in_use(Share::kRead), 0u);
@@ -346,7 +325,7 @@ TEST_P(Loop, StoppingFinishesWhatADeviceHasBeforeTheConnectionsClose) {
   target.pass(milliseconds(target.target().limits().shutdown_ms - 500));
   EXPECT_FALSE(running);
   EXPECT_FALSE(io->connection().is_closed());
-  slow->finish_all();
+  slow.finish_all();
   target.until([&] { return is_stopped; });
   ASSERT_TRUE(running);
   EXPECT_TRUE(running->decoded_status().ok());
@@ -376,7 +355,7 @@ TEST_P(Loop, EnablingDuringAResetTakesEffectWhenTheResetIsOver) {
   EXPECT_TRUE(admin.property_set(nvme::property::kCc, 0).decoded_status().ok());
   EXPECT_TRUE(admin.property_set(nvme::property::kCc, TestQueue::kCcEnabled).decoded_status().ok());
   target.turn();
-  slow->finish_all();
+  slow.finish_all();
   target.until([&] { return io->connection().is_detached(); });
   for (int i = 0; i < 10; ++i) target.turn();
   EXPECT_EQ(admin.property_get(nvme::property::kCsts).dw0 & 1, 1u);
@@ -386,19 +365,19 @@ TEST_P(Loop, EnablingDuringAResetTakesEffectWhenTheResetIsOver) {
 
 TEST_P(Loop, ShutdownIsReportedWhenTheIoQueuesAreGoneAndTheCachesAreFlushed) {
   EXPECT_TRUE(admin.property_set(nvme::property::kCc, TestQueue::kCcEnabled | 1 << 14).decoded_status().ok());
-  target.until([&] { return io->connection().is_detached() && slow->ios.size() == 1; });
-  EXPECT_EQ(slow->ios.front()->op, bdev::Op::kFlush);
+  target.until([&] { return io->connection().is_detached() && slow.ios.size() == 1; });
+  EXPECT_EQ(slow.ios.front()->op, bdev::Op::kFlush);
   EXPECT_EQ(admin.property_get(nvme::property::kCsts).dw0 & nvme::Csts::kShstMask, uint32_t{nvme::Csts::kShstOccurring});
-  slow->finish_all();
+  slow.finish_all();
   EXPECT_EQ(admin.property_get(nvme::property::kCsts).dw0 & nvme::Csts::kShstMask, uint32_t{nvme::Csts::kShstComplete});
 }
 
 TEST_P(Loop, AHostThatGoesDuringItsShutdownsFlushLeavesNothingBehind) {
   EXPECT_TRUE(admin.property_set(nvme::property::kCc, TestQueue::kCcEnabled | 1 << 14).decoded_status().ok());
-  target.until([&] { return slow->ios.size() == 1; });
+  target.until([&] { return slow.ios.size() == 1; });
   admin.connection().disconnect();
   target.until([&] { return admin.connection().is_detached(); });
-  slow->finish_all();
+  slow.finish_all();
 }
 
 TEST_P(Loop, SubsystemResetReachesEveryController) {
@@ -477,7 +456,7 @@ TEST_P(Loop, ADuplicateCommandIdIsRefusedAndTheFirstGoesOn) {
   EXPECT_TRUE(io->connection().submit(std::move(again)));
   ASSERT_TRUE(second);
   EXPECT_TRUE(second->decoded_status().is(status::kCommandIdConflict));
-  slow->finish_all();
+  slow.finish_all();
   ASSERT_TRUE(first);
   EXPECT_TRUE(first->decoded_status().ok());
 }
@@ -486,7 +465,7 @@ TEST_P(Loop, TheQueueTakesSqsizePlusOneCommandsAndNoMore) {
   std::array<std::optional<nvme::Cqe>, 32> done;
   for (auto& cqe : done) io->start({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 2)}, cqe);
   EXPECT_FALSE(io->connection().submit({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 2)}));
-  slow->finish_all();
+  slow.finish_all();
   for (auto& cqe : done) EXPECT_TRUE(cqe);
 }
 
@@ -500,7 +479,7 @@ TEST_P(Loop, DisconnectIsAnsweredLastAndClosesTheQueue) {
   request.sqe = std::bit_cast<nvme::Sqe>(sqe);
   io->start(std::move(request), gone);
   EXPECT_FALSE(gone);
-  slow->finish_all();
+  slow.finish_all();
   EXPECT_TRUE(running && gone);
   target.until([&] { return io->connection().is_detached(); });
   EXPECT_FALSE(admin.connection().is_closed());
@@ -519,9 +498,9 @@ TEST_P(Loop, InCapsuleWritesWaitForBuffersAndLoseNothing) {
     ASSERT_TRUE(queues.back()->connect({.cntlid = cntlid, .qid = qid, .sqsize = 999}).decoded_status().ok());
     for (int i = 0; i < 1000; ++i) queues.back()->start({.sqe = io_sqe(IoOpcode::kWrite, 1, 1, 2), .from_host = data}, done[next++]);
   }
-  EXPECT_LT(slow->ios.size(), 3000u);
+  EXPECT_LT(slow.ios.size(), 3000u);
   target.until([&] {
-    slow->finish_all();
+    slow.finish_all();
     return std::ranges::all_of(done, [](const auto& cqe) { return cqe.has_value(); });
   });
   EXPECT_EQ(target.shard(GetParam() - 1).buffers().bytes_in_use(Share::kInCapsule), 0u);
@@ -543,17 +522,15 @@ TEST_P(Loop, ANamespaceGoesWhenItsCommandsAreDoneAndHostsAreTold) {
   for (int i = 0; i < 10; ++i) target.turn();
   EXPECT_FALSE(is_gone);
   EXPECT_TRUE(io->status({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 2)}).is(status::kInvalidNamespace));
-  auto ios = std::exchange(slow->ios, {});
-  slow->ios.clear();
+  auto ios = std::exchange(slow.ios, {});
+  slow.ios.clear();
   for (bdev::Io* held : ios) held->done(status::kSuccess);
   target.until([&] { return is_gone; });
   ASSERT_TRUE(running);
   EXPECT_TRUE(running->decoded_status().ok());
   ASSERT_TRUE(told);
   EXPECT_EQ(uint32_t{told->dw0}, 0x00040002u);
-  auto device = std::make_unique<SlowBdev>();
-  slow = device.get();
-  target.add(2, std::move(device));
+  target.add(2, std::make_unique<SlowBdev>(slow));
 }
 
 TEST_P(Loop, ANamespaceStaysWhileACommandThatNamesItWaitsForItsData) {

@@ -37,6 +37,12 @@ class Acceptor final : public transport::Transport {
     return listeners_.back()->listener->address();
   }
 
+  Result<void> unlisten(const net::Address& address) override {
+    const size_t count = std::erase_if(listeners_, [&](const auto& listening) { return listening->listener->address() == address; });
+    if (count == 0) return fail(Errc::kNotFound, "nothing listens on that address");
+    return {};
+  }
+
   void stop(std::move_only_function<void()> done) override {
     listeners_.clear();
     on_empty_ = std::move(done);

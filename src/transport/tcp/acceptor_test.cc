@@ -87,5 +87,19 @@ TEST_F(AcceptorTest, APeerThatSaysNothingIsDroppedInTime) {
   EXPECT_EQ(server_.acceptor->totals().timeouts, 1u);
 }
 
+TEST_F(AcceptorTest, AListenerThatIsTakenAwayTakesNobodyAndItsConnectionsGoOn) {
+  net::MemoryStream& client = connect();
+  EXPECT_EQ(server_.acceptor->unlisten({"127.0.0.1", 1, false}).error().code, Errc::kNotFound);
+  ASSERT_TRUE(server_.acceptor->unlisten(server_.address()));
+  EXPECT_FALSE(server_.can_connect());
+  send(client, ic_req({}));
+  server_.target.run();
+  EXPECT_EQ(receive(client).bytes, sizeof(IcResp));
+  ASSERT_TRUE(server_.acceptor->listen(server_.address()));
+  send(connect(), ic_req({}));
+  server_.target.run();
+  EXPECT_EQ(receive(*clients_.back()).bytes, sizeof(IcResp));
+}
+
 }  // namespace
 }  // namespace weft::tcp

@@ -33,6 +33,8 @@ class TestServer {
   }
 
   net::MemoryStream connect() { return std::move(*net_.connect(address_)); }
+  bool can_connect() { return net_.connect(address_).has_value(); }
+  const net::Address& address() const { return address_; }
 
   TestTarget target;
   std::unique_ptr<Acceptor<net::MemoryNet>> acceptor;
