@@ -33,7 +33,6 @@ class TestServer {
   }
 
   net::MemoryStream connect() { return std::move(*net_.connect(address_)); }
-  bool can_connect() { return net_.connect(address_).has_value(); }
   const net::Address& address() const { return address_; }
 
   TestTarget target;
