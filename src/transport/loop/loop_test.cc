@@ -1,10 +1,7 @@
 // The target model end to end over the loop transport: associations, I/O commands, exclusion, teardown.
-#include <gtest/gtest.h>
+#include "transport/loop/loop_fixture.h"
 
 #include <algorithm>
-
-#include "transport/loop/loop_host.h"
-#include "transport/loop/slow_bdev.h"
 
 namespace weft::loop {
 namespace {
@@ -13,35 +10,6 @@ namespace status = nvme::status;
 using nvme::IoOpcode;
 using Delivery = Connection::Delivery;
 
-std::vector<std::byte> pattern(size_t size, int seed) {
-  std::vector<std::byte> bytes(size);
-  for (size_t i = 0; i < size; ++i) bytes[i] = std::byte((i * 7 + size_t(seed) * 13) & 0xff);
-  return bytes;
-}
-
-struct Loop : testing::TestWithParam<size_t> {  // the number of reactors
-  Loop() : target(GetParam()), admin(target) {
-    target.add(1, target.ram());
-    target.add(2, std::make_unique<SlowBdev>(slow));
-    cntlid = admin.connect_and_enable();
-    io = std::make_unique<TestQueue>(target, GetParam() - 1);
-    EXPECT_TRUE(io->connect({.cntlid = cntlid, .qid = 1}).decoded_status().ok());
-  }
-  ~Loop() override { slow.finish_all(); }
-  nvme::Status write(uint64_t slba, std::span<const std::byte> data, Delivery delivery = Delivery::kInCapsule) {
-    return io->status({.sqe = io_sqe(IoOpcode::kWrite, slba, uint32_t(data.size() / 512)), .from_host = data, .delivery = delivery});
-  }
-  std::vector<std::byte> read(uint64_t slba, uint32_t blocks) {
-    std::vector<std::byte> data(blocks * 512);
-    EXPECT_TRUE(io->status({.sqe = io_sqe(IoOpcode::kRead, slba, blocks), .to_host = data}).ok());
-    return data;
-  }
-  HeldIos slow;
-  TestTarget target;
-  TestQueue admin;
-  uint16_t cntlid = 0;
-  std::unique_ptr<TestQueue> io;
-};
 INSTANTIATE_TEST_SUITE_P(Reactors, Loop, testing::Values(1, 3));
 
 TEST_P(Loop, WhatIsWrittenIsRead) {
@@ -314,79 +282,6 @@ TEST_P(Loop, AReadThatEndsAfterItsConnectionGivesItsBufferBack) {
   target.until([&] { return io->connection().is_detached(); });
   EXPECT_FALSE(answer);
   EXPECT_EQ(buffers.bytes_in_use(Share::kRead), 0u);
-}
-
-TEST_P(Loop, StoppingFinishesWhatADeviceHasBeforeTheConnectionsClose) {
-  const auto data = pattern(512, 1);
-  std::optional<nvme::Cqe> running;
-  bool is_stopped = false;
-  io->start({.sqe = io_sqe(IoOpcode::kWrite, 1, 1, 2), .from_host = data}, running);
-  target.target().stop([&] { is_stopped = true; });
-  target.pass(milliseconds(target.target().limits().shutdown_ms - 500));
-  EXPECT_FALSE(running);
-  EXPECT_FALSE(io->connection().is_closed());
-  slow.finish_all();
-  target.until([&] { return is_stopped; });
-  ASSERT_TRUE(running);
-  EXPECT_TRUE(running->decoded_status().ok());
-  EXPECT_EQ(admin.connection().close_reason(), nvmf::CloseReason::kShutdown);
-}
-
-TEST_P(Loop, LosingTheAdminQueueEndsTheAssociation) {
-  admin.connection().disconnect();
-  target.until([&] { return io->connection().is_detached() && admin.connection().is_detached(); });
-  EXPECT_EQ(io->connection().close_reason(), nvmf::CloseReason::kAssociationEnded);
-  EXPECT_EQ(target.subsystem().registry().size(), 0u);
-}
-
-TEST_P(Loop, DisablingTheControllerClosesItsIoQueuesAndNotTheAdminQueue) {
-  EXPECT_TRUE(admin.property_set(nvme::property::kCc, 0).decoded_status().ok());
-  target.until([&] { return io->connection().is_detached(); });
-  EXPECT_EQ(admin.property_get(nvme::property::kCsts).dw0 & 1, 0u);
-  EXPECT_FALSE(admin.connection().is_closed());
-  admin.enable();
-  TestQueue again{target};
-  EXPECT_TRUE(again.connect({.cntlid = cntlid, .qid = 1}).decoded_status().ok());
-}
-
-TEST_P(Loop, EnablingDuringAResetTakesEffectWhenTheResetIsOver) {
-  std::optional<nvme::Cqe> running;
-  io->start({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 2)}, running);  // keeps the I/O queue from going
-  EXPECT_TRUE(admin.property_set(nvme::property::kCc, 0).decoded_status().ok());
-  EXPECT_TRUE(admin.property_set(nvme::property::kCc, TestQueue::kCcEnabled).decoded_status().ok());
-  target.turn();
-  slow.finish_all();
-  target.until([&] { return io->connection().is_detached(); });
-  for (int i = 0; i < 10; ++i) target.turn();
-  EXPECT_EQ(admin.property_get(nvme::property::kCsts).dw0 & 1, 1u);
-  TestQueue again{target};
-  EXPECT_TRUE(again.connect({.cntlid = cntlid, .qid = 1}).decoded_status().ok());
-}
-
-TEST_P(Loop, ShutdownIsReportedWhenTheIoQueuesAreGoneAndTheCachesAreFlushed) {
-  EXPECT_TRUE(admin.property_set(nvme::property::kCc, TestQueue::kCcEnabled | 1 << 14).decoded_status().ok());
-  target.until([&] { return io->connection().is_detached() && slow.ios.size() == 1; });
-  EXPECT_EQ(slow.ios.front()->op, bdev::Op::kFlush);
-  EXPECT_EQ(admin.property_get(nvme::property::kCsts).dw0 & nvme::Csts::kShstMask, uint32_t{nvme::Csts::kShstOccurring});
-  slow.finish_all();
-  EXPECT_EQ(admin.property_get(nvme::property::kCsts).dw0 & nvme::Csts::kShstMask, uint32_t{nvme::Csts::kShstComplete});
-}
-
-TEST_P(Loop, AHostThatGoesDuringItsShutdownsFlushLeavesNothingBehind) {
-  EXPECT_TRUE(admin.property_set(nvme::property::kCc, TestQueue::kCcEnabled | 1 << 14).decoded_status().ok());
-  target.until([&] { return slow.ios.size() == 1; });
-  admin.connection().disconnect();
-  target.until([&] { return admin.connection().is_detached(); });
-  slow.finish_all();
-}
-
-TEST_P(Loop, SubsystemResetReachesEveryController) {
-  TestQueue other{target};
-  other.connect_and_enable({.hostnqn = "nqn.2014-08.org.nvmexpress:uuid:other"});
-  EXPECT_TRUE(admin.property_set(nvme::property::kNssr, nvme::property::kNssrMagic).decoded_status().ok());
-  target.until([&] { return io->connection().is_detached(); });
-  EXPECT_EQ(other.property_get(nvme::property::kCsts).dw0, uint32_t{nvme::Csts::kNssro});
-  EXPECT_EQ(admin.property_get(nvme::property::kCsts).dw0, uint32_t{nvme::Csts::kNssro});
 }
 
 TEST_P(Loop, KeepAliveExpiresInTimeAndTrafficOnAnyQueueHoldsItOff) {

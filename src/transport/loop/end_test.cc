@@ -1,0 +1,92 @@
+// How a controller and the target end over the loop transport: stop, loss of the admin queue, reset, shutdown; and what may and may not hold them up.
+#include "transport/loop/loop_fixture.h"
+
+namespace weft::loop {
+namespace {
+
+using nvme::IoOpcode;
+
+struct Ending : Loop {
+  uint32_t csts() { return admin.property_get(nvme::property::kCsts).dw0; }
+};
+INSTANTIATE_TEST_SUITE_P(Reactors, Ending, testing::Values(1, 3));
+
+// --- the target stops -----------------------------------------------------------------------------------------------------------------------
+
+TEST_P(Ending, StoppingFinishesWhatADeviceHasBeforeTheConnectionsClose) {
+  const auto data = pattern(512, 1);
+  std::optional<nvme::Cqe> running;
+  bool is_stopped = false;
+  io->start({.sqe = io_sqe(IoOpcode::kWrite, 1, 1, 2), .from_host = data}, running);
+  target.target().stop([&] { is_stopped = true; });
+  target.pass(milliseconds(target.target().limits().shutdown_ms - 500));
+  EXPECT_FALSE(running);
+  EXPECT_FALSE(io->connection().is_closed());
+  slow.finish_all();
+  target.until([&] { return is_stopped; });
+  ASSERT_TRUE(running);
+  EXPECT_TRUE(running->decoded_status().ok());
+  EXPECT_EQ(admin.connection().close_reason(), nvmf::CloseReason::kShutdown);
+}
+
+// --- an association ends --------------------------------------------------------------------------------------------------------------------
+
+TEST_P(Ending, LosingTheAdminQueueEndsTheAssociation) {
+  admin.connection().disconnect();
+  target.until([&] { return io->connection().is_detached() && admin.connection().is_detached(); });
+  EXPECT_EQ(io->connection().close_reason(), nvmf::CloseReason::kAssociationEnded);
+  EXPECT_EQ(target.subsystem().registry().size(), 0u);
+}
+
+TEST_P(Ending, DisablingTheControllerClosesItsIoQueuesAndNotTheAdminQueue) {
+  EXPECT_TRUE(admin.property_set(nvme::property::kCc, 0).decoded_status().ok());
+  target.until([&] { return io->connection().is_detached(); });
+  EXPECT_EQ(csts() & 1, 0u);
+  EXPECT_FALSE(admin.connection().is_closed());
+  admin.enable();
+  TestQueue again{target};
+  EXPECT_TRUE(again.connect({.cntlid = cntlid, .qid = 1}).decoded_status().ok());
+}
+
+TEST_P(Ending, EnablingDuringAResetTakesEffectWhenTheResetIsOver) {
+  std::optional<nvme::Cqe> running;
+  io->start({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 2)}, running);  // keeps the I/O queue from going
+  EXPECT_TRUE(admin.property_set(nvme::property::kCc, 0).decoded_status().ok());
+  EXPECT_TRUE(admin.property_set(nvme::property::kCc, TestQueue::kCcEnabled).decoded_status().ok());
+  target.turn();
+  slow.finish_all();
+  target.until([&] { return io->connection().is_detached(); });
+  for (int i = 0; i < 10; ++i) target.turn();
+  EXPECT_EQ(csts() & 1, 1u);
+  TestQueue again{target};
+  EXPECT_TRUE(again.connect({.cntlid = cntlid, .qid = 1}).decoded_status().ok());
+}
+
+TEST_P(Ending, ShutdownIsReportedWhenTheIoQueuesAreGoneAndTheCachesAreFlushed) {
+  EXPECT_TRUE(admin.property_set(nvme::property::kCc, TestQueue::kCcEnabled | 1 << 14).decoded_status().ok());
+  target.until([&] { return io->connection().is_detached() && slow.ios.size() == 1; });
+  EXPECT_EQ(slow.ios.front()->op, bdev::Op::kFlush);
+  EXPECT_EQ(csts() & nvme::Csts::kShstMask, uint32_t{nvme::Csts::kShstOccurring});
+  slow.finish_all();
+  EXPECT_EQ(csts() & nvme::Csts::kShstMask, uint32_t{nvme::Csts::kShstComplete});
+}
+
+TEST_P(Ending, AHostThatGoesDuringItsShutdownsFlushLeavesNothingBehind) {
+  EXPECT_TRUE(admin.property_set(nvme::property::kCc, TestQueue::kCcEnabled | 1 << 14).decoded_status().ok());
+  target.until([&] { return slow.ios.size() == 1; });
+  admin.connection().disconnect();
+  target.until([&] { return admin.connection().is_detached(); });
+  slow.finish_all();
+}
+
+TEST_P(Ending, SubsystemResetReachesEveryController) {
+  TestQueue other{target};
+  other.connect_and_enable({.hostnqn = "nqn.2014-08.org.nvmexpress:uuid:other"});
+  EXPECT_TRUE(admin.property_set(nvme::property::kNssr, nvme::property::kNssrMagic).decoded_status().ok());
+  target.until([&] { return io->connection().is_detached(); });
+  EXPECT_EQ(other.property_get(nvme::property::kCsts).dw0, uint32_t{nvme::Csts::kNssro});
+  EXPECT_EQ(admin.property_get(nvme::property::kCsts).dw0, uint32_t{nvme::Csts::kNssro});
+}
+
+}  // namespace
+}  // namespace weft::loop
