@@ -5,6 +5,7 @@ namespace weft::loop {
 namespace {
 
 using nvme::IoOpcode;
+using Delivery = Connection::Delivery;
 
 struct Ending : Loop {
   uint32_t csts() { return admin.property_get(nvme::property::kCsts).dw0; }
@@ -27,6 +28,36 @@ TEST_P(Ending, StoppingFinishesWhatADeviceHasBeforeTheConnectionsClose) {
   ASSERT_TRUE(running);
   EXPECT_TRUE(running->decoded_status().ok());
   EXPECT_EQ(admin.connection().close_reason(), nvmf::CloseReason::kShutdown);
+}
+
+TEST_P(Ending, AWriteWhoseDataComesWhenTheTargetStopsIsNotDone) {
+  const auto data = pattern(512, 1);
+  io->connection().hold_requested_data(true);
+  std::optional<nvme::Cqe> waiting, running;
+  io->start({.sqe = io_sqe(IoOpcode::kWrite, 1, 1, 2), .from_host = data, .delivery = Delivery::kOnRequest}, waiting);
+  io->start({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 2)}, running);  // keeps the queue open
+  bool is_stopped = false;
+  target.target().stop([&] { is_stopped = true; });
+  for (int i = 0; i < 10; ++i) target.turn();
+  io->connection().deliver_all();
+  EXPECT_EQ(slow.ios.size(), 1u);  // the flush
+  slow.finish_all();
+  target.until([&] { return is_stopped; });
+  EXPECT_TRUE(running);
+  EXPECT_FALSE(waiting);  // the host sends it again
+}
+
+TEST_P(Ending, AnEventRequestThatWaitsDoesNotHoldUpAStop) {
+  nvme::Sqe event{};
+  event.opcode = uint8_t(nvme::AdminOpcode::kAsyncEventRequest);
+  std::optional<nvme::Cqe> told;
+  admin.start({.sqe = event}, told);
+  const Instant began = target.clock.now();
+  bool is_stopped = false;
+  target.target().stop([&] { is_stopped = true; });
+  target.until([&] { return is_stopped; });
+  EXPECT_LT(target.clock.now() - began, milliseconds(target.target().limits().shutdown_ms));
+  EXPECT_FALSE(told);
 }
 
 // --- an association ends --------------------------------------------------------------------------------------------------------------------
@@ -58,6 +89,20 @@ TEST_P(Ending, EnablingDuringAResetTakesEffectWhenTheResetIsOver) {
   target.until([&] { return io->connection().is_detached(); });
   for (int i = 0; i < 10; ++i) target.turn();
   EXPECT_EQ(csts() & 1, 1u);
+  TestQueue again{target};
+  EXPECT_TRUE(again.connect({.cntlid = cntlid, .qid = 1}).decoded_status().ok());
+}
+
+TEST_P(Ending, AResetWaitsForWhatADeviceHasAndIsBoundedInTime) {
+  std::optional<nvme::Cqe> stuck;
+  io->start({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 2)}, stuck);
+  EXPECT_TRUE(admin.property_set(nvme::property::kCc, 0).decoded_status().ok());
+  target.pass(milliseconds(target.target().limits().shutdown_ms - 500));
+  EXPECT_EQ(csts() & nvme::Csts::kRdy, uint32_t{nvme::Csts::kRdy});
+  target.pass(milliseconds(1000));
+  EXPECT_EQ(csts() & nvme::Csts::kRdy, 0u);
+  EXPECT_FALSE(stuck);
+  admin.enable();
   TestQueue again{target};
   EXPECT_TRUE(again.connect({.cntlid = cntlid, .qid = 1}).decoded_status().ok());
 }

@@ -163,6 +163,21 @@ TEST_P(Reconfigure, ANamespaceThatComesOrGoesIsNotChanged) {
   EXPECT_TRUE(removed->has_value());
 }
 
+TEST_P(Reconfigure, ChangesOfSeveralNamespacesAtOnceAllHappen) {
+  nvmf::Target& t = target.target();
+  size_t happened = 0;
+  const auto happens = [&](Result<void> result) { happened += size_t(result.has_value()); };
+  t.add_namespace(subsystem(), 3, {}, target.ram(), happens);
+  t.add_namespace(subsystem(), 4, {}, target.ram(), happens);
+  t.resize_namespace(subsystem(), 2, 100, happens);
+  t.remove_namespace(subsystem(), 1, happens);
+  t.set_access(subsystem(), {.hosts = {kOtherHost}}, happens);
+  target.until([&] { return happened == 5; });
+  std::vector<uint32_t> nsids;
+  for (const auto& [nsid, ns] : subsystem().namespaces()) nsids.push_back(nsid);
+  EXPECT_EQ(nsids, (std::vector<uint32_t>{2, 3, 4}));
+}
+
 TEST_P(Reconfigure, ARemovalThatADeviceHoldsUpIsAnsweredInTimeAndHappensLater) {
   Host host{target, last_shard()};
   std::optional<nvme::Cqe> flush;
@@ -175,6 +190,42 @@ TEST_P(Reconfigure, ARemovalThatADeviceHoldsUpIsAnsweredInTimeAndHappensLater) {
   target.until([&] { return !subsystem().namespaces().contains(2); });
   ASSERT_TRUE(flush);
   EXPECT_TRUE(flush->decoded_status().ok());
+}
+
+TEST_P(Reconfigure, ANamespaceThatGoesWhileItIsFrozenEndsWhatIsParkedFirst) {
+  Host host{target, last_shard()};
+  const std::vector<std::byte> data(512);
+  nvmf::Freezer& freezer = subsystem().namespaces().at(1)->freezer();
+  bool is_frozen = false;
+  freezer.freeze(subsystem().index(), {10, 10}, target.shard(0), [&] { is_frozen = true; });
+  target.until([&] { return is_frozen; });
+  std::optional<nvme::Cqe> parked;
+  host.io.start({.sqe = io_sqe(IoOpcode::kWrite, 15, 1), .from_host = data}, parked);
+  std::optional<Result<void>> removed;
+  target.target().remove_namespace(subsystem(), 1, [&](Result<void> result) { removed = result; });
+  target.pass(milliseconds(20));
+  EXPECT_FALSE(parked);
+  EXPECT_FALSE(removed);
+  freezer.thaw();
+  target.until([&] { return removed.has_value(); });
+  EXPECT_TRUE(removed->has_value());
+  ASSERT_TRUE(parked);
+  EXPECT_TRUE(parked->decoded_status().ok());
+}
+
+TEST_P(Reconfigure, AFreezeWaitsForADeviceThatHangsNoLongerThanACommand) {
+  Host host{target, last_shard()};
+  const std::vector<std::byte> data(512);
+  std::optional<nvme::Cqe> stuck;
+  host.io.start({.sqe = io_sqe(IoOpcode::kWrite, 0, 1, 2), .from_host = data}, stuck);
+  nvmf::Freezer& freezer = subsystem().namespaces().at(2)->freezer();
+  bool is_frozen = false;
+  freezer.freeze(subsystem().index(), {100, 1}, target.shard(0), [&] { is_frozen = true; });
+  target.pass(milliseconds(target.target().limits().io_timeout_ms - 500));
+  EXPECT_FALSE(is_frozen);
+  target.pass(milliseconds(1000));
+  EXPECT_TRUE(is_frozen);
+  freezer.thaw();
 }
 
 TEST_P(Reconfigure, AStableWriteWhoseSyncFailsFailsTheNamespaceUntilThatIsCleared) {

@@ -5,6 +5,8 @@
 #include <array>
 
 #include "transport/loop/loop_host.h"
+#include "transport/loop/slow_bdev.h"
+#include "wire/nvme/identify.h"
 
 namespace weft::loop {
 namespace {
@@ -58,8 +60,8 @@ struct Buffers : testing::TestWithParam<uint32_t> {  // account_part
   Buffers() : target(1, {.transfer_share_bytes = 1 << 20, .account_part = GetParam()}) { target.add(1, target.ram()); }
 
   struct Host {
-    Host(TestTarget& target, const std::string& nqn) : admin(target), io(target) {
-      const uint16_t cntlid = admin.connect_and_enable({.hostnqn = nqn});
+    Host(TestTarget& target, const std::string& nqn, uint32_t kato_ms = 0) : admin(target), io(target) {
+      const uint16_t cntlid = admin.connect_and_enable({.hostnqn = nqn, .kato_ms = kato_ms});
       EXPECT_TRUE(io.connect({.hostnqn = nqn, .cntlid = cntlid, .qid = 1, .sqsize = 127}).decoded_status().ok());
     }
     TestQueue admin;
@@ -114,6 +116,45 @@ TEST_P(Buffers, ARequestAsLargeAsTheShareIsServedAmongSmallOnes) {
     return std::ranges::all_of(answers, [](const auto& cqe) { return cqe.has_value(); });
   });
   for (const auto& cqe : answers) EXPECT_TRUE(cqe->decoded_status().ok());
+}
+
+TEST_P(Buffers, AHostThatIsGivenUpWhileItsCommandsWaitForBuffersLeavesThemAll) {
+  const std::vector<std::byte> data(16384), whole(1 << 20);
+  std::array<std::optional<nvme::Cqe>, 100> never;
+  Host silent{target, kOther, 1000};
+  silent.io.connection().hold_requested_data(true);
+  for (auto& cqe : never) {
+    silent.io.start({.sqe = io_sqe(IoOpcode::kWrite, 0, 32), .from_host = data, .delivery = Delivery::kOnRequest}, cqe);
+  }
+  target.pass(milliseconds(1600));
+  target.until([&] { return silent.admin.connection().is_detached() && silent.io.connection().is_detached(); });
+  EXPECT_EQ(silent.admin.connection().close_reason(), nvmf::CloseReason::kKeepAliveExpired);
+  EXPECT_EQ(target.shard().buffers().bytes_in_use(Share::kTransfer), 0u);
+  Host next{target, kHostNqn};
+  EXPECT_TRUE(next.io.status({.sqe = io_sqe(IoOpcode::kWrite, 0, 2048), .from_host = whole, .delivery = Delivery::kOnRequest}).ok());
+}
+
+TEST(Shortage, AConnectAndAnIdentifyNeedNoneOfTheBuffersForData) {
+  constexpr uint32_t kShareBytes = 1 << 20;
+  TestTarget target{1, {.transfer_share_bytes = kShareBytes, .read_share_bytes = kShareBytes, .account_part = 1}};
+  HeldIos slow;
+  target.add(1, std::make_unique<SlowBdev>(slow));
+  Buffers::Host greedy{target, kOther};
+  std::vector<std::byte> whole(kShareBytes);
+  std::optional<nvme::Cqe> read, write;
+  greedy.io.connection().hold_requested_data(true);
+  greedy.io.start({.sqe = io_sqe(IoOpcode::kRead, 0, 2048), .to_host = whole}, read);
+  greedy.io.start({.sqe = io_sqe(IoOpcode::kWrite, 0, 2048), .from_host = whole, .delivery = Delivery::kOnRequest}, write);
+  BufferPool& buffers = target.shard().buffers();
+  ASSERT_EQ(buffers.bytes_in_use(Share::kTransfer) + buffers.bytes_in_use(Share::kRead), 2 * kShareBytes);
+  TestQueue admin{target};
+  admin.connect_and_enable({.delivery = Delivery::kOnRequest});
+  nvme::Sqe identify{};
+  identify.opcode = uint8_t(nvme::AdminOpcode::kIdentify);
+  identify.cdw10 = uint32_t(nvme::Cns::kController);
+  std::vector<std::byte> page(nvme::kIdentifySize);
+  EXPECT_TRUE(admin.status({.sqe = identify, .to_host = page}).ok());
+  slow.finish_all();
 }
 
 }  // namespace

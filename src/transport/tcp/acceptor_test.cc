@@ -87,6 +87,15 @@ TEST_F(AcceptorTest, APeerThatSaysNothingIsDroppedInTime) {
   EXPECT_EQ(server_.acceptor->totals().timeouts, 1u);
 }
 
+TEST_F(AcceptorTest, AStopEndsAConnectionThatHasSaidNothing) {
+  net::MemoryStream& client = connect();
+  bool is_stopped = false;
+  server_.target.target->stop([&] { is_stopped = true; });
+  for (int i = 0; i < 10; ++i) server_.target.advance(milliseconds(10));
+  EXPECT_TRUE(is_stopped);
+  EXPECT_EQ(receive(client).kind, net::Transfer::Kind::kEnd);
+}
+
 TEST_F(AcceptorTest, AListenerThatIsTakenAwayTakesNobodyAndItsConnectionsGoOn) {
   net::MemoryStream& client = connect();
   EXPECT_EQ(server_.acceptor->unlisten({"127.0.0.1", 1, false}).error().code, Errc::kNotFound);
