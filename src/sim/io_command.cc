@@ -17,6 +17,7 @@ constexpr std::byte kUntouched{0xd7};  // what read buffers hold before the answ
 
 void IoCommand::Half::on_completed(const nvme::Cqe& cqe) {
   status = cqe.decoded_status();
+  is_answered = true;
   WEFT_ASSERT(whole_.left_ > 0);
   if (--whole_.left_ == 0) whole_.owner_.on_answered(whole_);
 }
@@ -31,6 +32,7 @@ void IoCommand::start(DrawnCommand drawn, host::Queue& queue, Instant now) {
     drawn_.volume->begin(drawn_.access);
   }
   first_.status = second_.status = {};
+  first_.is_answered = second_.is_answered = false;
   first_.sqe = drawn_.first;
   fill();
   left_ = halves();

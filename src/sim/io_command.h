@@ -37,8 +37,10 @@ class IoCommand {
   Instant submitted() const { return submitted_; }
   const DrawnCommand& drawn() const { return drawn_; }
   nvme::Status status() const { return second_.status.ok() ? first_.status : second_.status; }
-  /// A command identifier to abort. Requires: is_outstanding().
   uint16_t cid(size_t half) const { return half == 0 ? first_.sqe.cid : second_.sqe.cid; }
+  /// `half` if it has no answer yet, else the other one, for the identifier of one that was answered is another command's by now.
+  /// Requires: is_outstanding().
+  size_t outstanding_half(size_t half) const { return (half == 0 ? first_ : second_).is_answered ? 1 - half : half; }
   void expect_abort() { drawn_.access.may_be_aborted = true; }
 
  private:
@@ -47,6 +49,7 @@ class IoCommand {
     explicit Half(IoCommand& whole) : whole_(whole) {}
     void on_completed(const nvme::Cqe& cqe) override;
     nvme::Status status;
+    bool is_answered = false;
 
    private:
     IoCommand& whole_;

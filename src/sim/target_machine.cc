@@ -80,6 +80,14 @@ void TargetMachine::lose_what_a_process_loses() {
       place.is_being_added = false;
       place.memory->lose();
       place.volume->process_crashed();
+    }
+  }
+  take_losses();
+}
+
+void TargetMachine::take_losses() {
+  for (auto& places : places_) {
+    for (Place& place : places) {
       if (!has_new_losses(place)) continue;
       place.losses = place.disk->counts().failed_syncs + place.disk->removals();
       place.volume->power_cut();
@@ -105,6 +113,7 @@ void TargetMachine::start() {
   WEFT_ASSERT(process_ == nullptr);
   ++life_;
   state_ = State::kStarting;
+  take_losses();  // a disk was pulled while nobody used it
   TargetProcess::Options options{.machine = machine(),
                                  .reactors = plan().reactors,
                                  .limits = plan().limits,

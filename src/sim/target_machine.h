@@ -92,6 +92,7 @@ class TargetMachine {
   void expect_no_more(Place& place);
   bool has_new_losses(const Place& place) const;
   void lose_what_a_process_loses();
+  void take_losses();
   void set_options_of(Disk& disk, FaultKind kind);
   void reopen(size_t subsystem, size_t index);
   void check_nothing_left();

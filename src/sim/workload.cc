@@ -100,7 +100,9 @@ void Workload::chat() {
   if (prng_.one_in(3)) chatter_.ask_something(prng_, nsid);
   if (lanes_.empty() || !prng_.one_in(3)) return;
   IoLane& lane = *lanes_[prng_.below(lanes_.size())];
-  if (IoCommand* command = lane.pick(prng_)) chatter_.abort(*command, lane.qid(), prng_.below(command->halves()));
+  if (IoCommand* command = lane.pick(prng_)) {
+    chatter_.abort(*command, lane.qid(), command->outstanding_half(prng_.below(command->halves())));
+  }
 }
 
 void Workload::learn(uint32_t nsid, const nvme::IdentifyNamespace& identity) {

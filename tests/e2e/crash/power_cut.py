@@ -17,6 +17,7 @@ from oracle import BLOCK, Oracle
 
 NQN = 'nqn.2014-08.org.nvmexpress:weft-power-cut'
 COMPLETIONS_MAX = 120  # before a cut
+CUTS_MAX = 20
 
 
 class Target:
@@ -44,7 +45,7 @@ class Run:
         self.rng = random.Random(options.seed)
         self.blocks = options.mib * (1 << 20) // BLOCK
         self.oracle = Oracle(self.blocks, keeps_completed=False)
-        self.wrong, self.lost, self.completions = [], 0, 0
+        self.wrong, self.lost, self.completions, self.cuts = [], 0, 0, 0
 
     def look(self, target):
         found = read_all(target.address, NQN, self.blocks)
@@ -70,13 +71,20 @@ class Run:
     def power(self, value):
         pathlib.Path(self.options.power).write_text(value, encoding='ascii')
 
+    def has_shown_loss(self):
+        """A cut in a moment at which everything was flushed takes nothing away, and says nothing."""
+        return self.wrong or (self.lost and not self.options.drop_flushes)
+
     def all_cuts(self):
-        for _ in range(self.options.cuts):
+        for cut in range(CUTS_MAX):
+            if cut >= self.options.cuts and self.has_shown_loss():
+                break
             target = Target(self.options.weft, self.options.disk, self.log)
             began = time.monotonic()
             self.look(target)
             looked = time.monotonic()
             self.cut(target)
+            self.cuts += 1
             print(f'read back in {looked - began:.1f} s, written and cut in {time.monotonic() - looked:.1f} s', flush=True)
         target = Target(self.options.weft, self.options.disk, self.log)
         self.look(target)
@@ -89,7 +97,7 @@ def main():
     parser.add_argument('--disk', required=True, help='the block device')
     parser.add_argument('--power', required=True, help='the file that takes 0 and 1')
     parser.add_argument('--mib', required=True, type=int, help='size of the disk')
-    parser.add_argument('--cuts', type=int, default=6)
+    parser.add_argument('--cuts', type=int, default=6, help=f'at least; there are more, up to {CUTS_MAX}, until one has taken something away')
     parser.add_argument('--drop-flushes', action='store_true')
     parser.add_argument('--seed', type=int, default=random.SystemRandom().randrange(1 << 32))
     options = parser.parse_args()
@@ -97,7 +105,7 @@ def main():
     with open('/tmp/weft.log', 'ab') as log:
         run = Run(options, log)
         run.all_cuts()
-    print(f'{options.cuts} cuts, {run.completions} commands had completed, blocks were promised {run.oracle.promised} times; '
+    print(f'{run.cuts} cuts, {run.completions} commands had completed, blocks were promised {run.oracle.promised} times; '
           f'{run.lost} blocks lost a completed write that nobody had promised, {len(run.wrong)} blocks are wrong', flush=True)
     for line in run.wrong[:8]:
         print(line)
