@@ -252,16 +252,6 @@ void BlockHistory::power_cut(const Horizon& horizon) {
   cut_ = horizon.now;
 }
 
-void BlockHistory::may_be_wiped(Tick now) {
-  versions_.push_back({.value = kZeroes,
-                       .fate = Version::Fate::kEnded,
-                       .id = kNoCommand,
-                       .began = now,
-                       .latest = now,
-                       .seen = now,
-                       .ended = now});
-}
-
 /// Drops what no read can return any more, not even one that has begun already, and no power cut bring back.
 void BlockHistory::forget_old(const Horizon& horizon) {
   if (versions_.size() == 1) return;

@@ -106,8 +106,6 @@ class BlockHistory {
 
   /// Every command has died, and what is not stable may be gone: of the versions since the last stable one, one is there.
   void power_cut(const Horizon& horizon);
-  /// A device that was made smaller and larger again may have forgotten the block.
-  void may_be_wiped(Tick now);
 
   std::span<Version> versions() { return versions_; }
 

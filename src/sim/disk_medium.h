@@ -41,6 +41,7 @@ class DiskMedium {
   /// Opens `disk`, which outlives the medium.
   explicit DiskMedium(Disk& disk) : disk_(disk), removals_(disk.open()) {}
   media::Alignment alignment() const { return disk_.shape().alignment; }
+  Result<uint64_t> size_bytes() const { return disk_.shape().size_bytes; }
   Result<std::unique_ptr<Queue>> open_queue(Reactor& reactor) {
     return std::make_unique<DiskQueue>(disk_, removals_, reactor);
   }
@@ -49,6 +50,6 @@ class DiskMedium {
   Disk& disk_;
   uint64_t removals_;
 };
-static_assert(media::Medium<DiskMedium>);
+static_assert(media::SizedMedium<DiskMedium>);
 
 }  // namespace weft::sim

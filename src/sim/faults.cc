@@ -72,9 +72,18 @@ void Faults::inject(FaultKind kind) {
     case FaultKind::kNamespaceChange:
       return change_a_namespace();
     case FaultKind::kAccessChange:
-    case FaultKind::kListenerChange:
-    case FaultKind::kSubsystemChange:
-      return;
+      return forbid_a_host();
+    case FaultKind::kListenerChange: {
+      TargetMachine& target = any_target();
+      target.unlisten();
+      return later(draw_length(), [&target] { target.listen(); });
+    }
+    case FaultKind::kSubsystemChange: {
+      TargetMachine& target = any_target();
+      const size_t subsystem = random_.below(target.plan().subsystems.size());
+      target.remove_subsystem(subsystem);
+      return later(draw_length(), [&target, subsystem] { target.add_subsystem(subsystem); });
+    }
     case FaultKind::kClockJump: {
       TargetMachine& target = any_target();
       if (target.process() != nullptr) target.process()->jump_wall_clock(int64_t(random_.below(7'200'000)) - 3'600'000);
@@ -108,12 +117,23 @@ void Faults::change_a_namespace() {
   if (!target.is_serving()) return;
   const size_t subsystem = random_.below(target.plan().subsystems.size());
   const size_t index = random_.below(target.plan().subsystems[subsystem].namespaces.size());
-  if (target.has_namespace(subsystem, index)) {
+  if (target.has_namespace(subsystem, index) && random_.one_in(2)) {
+    const uint64_t blocks = target.plan().subsystems[subsystem].namespaces[index].blocks;
+    target.resize_namespace(subsystem, index, random_.one_in(4) ? 1 : 1 + random_.below(blocks));
+  } else if (target.has_namespace(subsystem, index)) {
     target.remove_namespace(subsystem, index);
     later(draw_length(), [&target, subsystem, index] { target.add_namespace(subsystem, index); });
   } else {
     target.add_namespace(subsystem, index);
   }
+}
+
+void Faults::forbid_a_host() {
+  TargetMachine& target = any_target();
+  const size_t subsystem = random_.below(target.plan().subsystems.size());
+  const std::string host = HostMachine::identity_of(any_host().machine()).nqn;
+  target.set_admission(subsystem, host, false);
+  later(draw_length(), [&target, subsystem, host] { target.set_admission(subsystem, host, true); });
 }
 
 void Faults::heal() {
@@ -123,7 +143,7 @@ void Faults::heal() {
   setting_.network.release_all();
   for (const auto& target : stage_.targets) {
     target->restore_power();
-    target->want_every_namespace();
+    target->want_everything();
   }
 }
 

@@ -36,6 +36,7 @@ class Faults {
   void hold_a_link();
   void stall_a_target();
   void change_a_namespace();
+  void forbid_a_host();
   TargetMachine& any_target() { return *stage_.targets[random_.below(stage_.targets.size())]; }
   HostMachine& any_host() { return *stage_.hosts[random_.below(stage_.hosts.size())]; }
   /// How long something lasts: mostly short, now and then longer than the time-outs.

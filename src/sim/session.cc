@@ -52,8 +52,10 @@ host::ConnectOptions Session::connect_options() const {
 Task<int> Session::run() {
   while (!is_ending_) {
     controller_ = std::make_unique<host::Controller>(process_.reactor(), process_.transport(), connect_options());
+    const Instant began = setting_.agenda.now();
     const auto connected = co_await controller_->connect();
     if (connected) {
+      check_admission(began);
       ++associations_;
       setting_.trace.note(setting_.agenda.now(), "host {}: controller {} of target {}", options_.host,
                           controller_->cntlid(), options_.plan.target);
@@ -68,6 +70,13 @@ Task<int> Session::run() {
     if (!is_ending_) co_await Pause{process_.reactor(), milliseconds(int64_t(1 + random_.below(kRetryPauseMaxMs)))};
   }
   co_return 0;
+}
+
+/// A host that was forbidden before it tried does not get in.
+void Session::check_admission(Instant began) {
+  const auto since = options_.target.forbidden_since(options_.plan.subsystem, HostMachine::identity_of(options_.host).nqn);
+  if (!since || *since > began) return;
+  setting_.referee.fail("association", fmt::format("host {} has connected to target {}, which forbids it", options_.host, options_.plan.target));
 }
 
 Task<int> Session::work() {

@@ -49,6 +49,7 @@ class Session {
  private:
   Task<int> run();
   Task<int> work();
+  void check_admission(Instant began);
   host::ConnectOptions connect_options() const;
 
   Setting setting_;

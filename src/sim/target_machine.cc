@@ -34,11 +34,11 @@ VolumeTraits traits_of(const NamespacePlan& plan, const Disk* disk, uint32_t nsi
 TargetMachine::TargetMachine(const Setting& setting, Options options)
     : setting_(setting), options_(std::move(options)), random_(options_.seed) {
   for (const SubsystemPlan& subsystem : plan().subsystems) {
-    std::vector<Place> places;
+    Group& group = groups_.emplace_back();
     for (const NamespacePlan& ns : subsystem.namespaces) {
-      Place place{.plan = ns};
+      Place place{.plan = ns, .blocks = ns.blocks};
       if (ns.medium == MediumKind::kDisk || ns.medium == MediumKind::kDelayedDisk) {
-        const DiskShape shape{.name = fmt::format("disk {}.{}.{}", machine(), places_.size(), places.size() + 1),
+        const DiskShape shape{.name = fmt::format("disk {}.{}.{}", machine(), groups_.size() - 1, group.places.size() + 1),
                               .size_bytes = (ns.blocks * ns.block_bytes + 4095) / 4096 * 4096,
                               .physical_block_bytes = ns.block_bytes,
                               .alignment = {.memory = random_.one_in(2) ? 512u : 1u, .offset = ns.block_bytes},
@@ -47,17 +47,16 @@ TargetMachine::TargetMachine(const Setting& setting, Options options)
         place.disk = std::make_unique<Disk>(Disk::World{setting.agenda, setting.referee, setting.trace}, shape,
                                             Prng{random_.next()}, DiskOptions{});
       }
-      place.volume = std::make_unique<Volume>(traits_of(place.plan, place.disk.get(), uint32_t(places.size() + 1)),
+      place.volume = std::make_unique<Volume>(traits_of(place.plan, place.disk.get(), uint32_t(group.places.size() + 1)),
                                               setting.referee);
-      places.push_back(std::move(place));
+      group.places.push_back(std::move(place));
     }
-    places_.push_back(std::move(places));
   }
 }
 
 std::vector<Volume*> TargetMachine::volumes(size_t subsystem) {
   std::vector<Volume*> volumes;
-  for (Place& place : places_[subsystem]) volumes.push_back(place.volume.get());
+  for (Place& place : groups_[subsystem].places) volumes.push_back(place.volume.get());
   return volumes;
 }
 
@@ -68,6 +67,14 @@ void TargetMachine::expect(Place& place, std::initializer_list<ErrorKind> kinds)
   }
 }
 
+/// What was lost is lost between two processes, when no host has anything on the way.
+void TargetMachine::crash_if_something_was_lost() {
+  const auto has_lost = [this](const Group& group) {
+    return std::ranges::any_of(group.places, [this](const Place& place) { return has_new_losses(place); });
+  };
+  if (std::ranges::any_of(groups_, has_lost)) crash();
+}
+
 /// A failed sync, or a pulled disk, loses what was not flushed before, as a power cut does.
 bool TargetMachine::has_new_losses(const Place& place) const {
   return place.disk != nullptr && place.disk->counts().failed_syncs + place.disk->removals() != place.losses;
@@ -75,9 +82,14 @@ bool TargetMachine::has_new_losses(const Place& place) const {
 
 /// What hosts may expect of the namespaces once the process is gone, and their connections with it.
 void TargetMachine::lose_what_a_process_loses() {
-  for (auto& places : places_) {
-    for (Place& place : places) {
+  listening_.reset();
+  for (Group& group : groups_) {
+    group.subsystem = nullptr;
+    group.is_changing = false;
+    for (auto& [host, since] : group.forbidden) since = setting_.agenda.now();  // the next process is told before it listens
+    for (Place& place : group.places) {
       place.is_being_added = false;
+      if (std::exchange(place.is_being_resized, false)) place.volume->finish_resize();
       place.memory->lose();
       place.volume->process_crashed();
     }
@@ -86,8 +98,8 @@ void TargetMachine::lose_what_a_process_loses() {
 }
 
 void TargetMachine::take_losses() {
-  for (auto& places : places_) {
-    for (Place& place : places) {
+  for (Group& group : groups_) {
+    for (Place& place : group.places) {
       if (!has_new_losses(place)) continue;
       place.losses = place.disk->counts().failed_syncs + place.disk->removals();
       place.volume->power_cut();
@@ -101,8 +113,8 @@ void TargetMachine::expect_no_more(Place& place) {
 
 std::vector<Disk*> TargetMachine::disks() {
   std::vector<Disk*> found;
-  for (auto& places : places_) {
-    for (Place& place : places) {
+  for (Group& group : groups_) {
+    for (Place& place : group.places) {
       if (place.disk != nullptr) found.push_back(place.disk.get());
     }
   }
@@ -126,10 +138,10 @@ void TargetMachine::start() {
     return start_after(kRestartPause);
   }
   process_ = std::move(*process);
-  for (const SubsystemPlan& subsystem : plan().subsystems) {
-    const auto added = process_->target().add_subsystem(
-        {.nqn = subsystem.nqn, .serial = "SIM", .access = {.hosts = options_.host_nqns}});
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    const auto added = process_->target().add_subsystem(config_of(i));
     WEFT_ASSERT(added.has_value());
+    groups_[i].subsystem = *added;
   }
   process_->target().home().post([this] { add_all(0, 0); });
 }
@@ -142,9 +154,13 @@ void TargetMachine::start_after(Duration pause) {
 }
 
 void TargetMachine::add_all(size_t subsystem, size_t index) {
-  if (subsystem == places_.size()) return listen();
-  if (index == places_[subsystem].size()) return add_all(subsystem + 1, 0);
-  if (Place& place = places_[subsystem][index]; !place.plan.is_there_at_start) {
+  if (subsystem == groups_.size()) {
+    state_ = State::kServing;
+    listen();
+    return setting_.trace.note(setting_.agenda.now(), "target {}: serves", machine());
+  }
+  if (index == groups_[subsystem].places.size()) return add_all(subsystem + 1, 0);
+  if (Place& place = this->place(subsystem, index); !place.plan.is_there_at_start) {
     expect(place, {ErrorKind::kGone});
     return add_all(subsystem, index + 1);
   }
@@ -155,23 +171,15 @@ void TargetMachine::add_all(size_t subsystem, size_t index) {
 }
 
 void TargetMachine::add(size_t subsystem, size_t index, Added done) {
-  auto device = make_device(places_[subsystem][index]);
+  auto device = make_device(place(subsystem, index));
   if (!device) return done(std::unexpected(device.error()));
-  process_->target().add_namespace(this->subsystem(subsystem), uint32_t(index + 1), make_identity(subsystem, index),
+  process_->target().add_namespace(*groups_[subsystem].subsystem, uint32_t(index + 1), make_identity(subsystem, index),
                                    std::move(*device),
                                    [this, subsystem, index, done = std::move(done)](Result<void> added) mutable {
-                                     Place& place = places_[subsystem][index];
+                                     Place& place = this->place(subsystem, index);
                                      if (added && place.is_disk_well) expect_no_more(place);
                                      done(std::move(added));
                                    });
-}
-
-void TargetMachine::listen() {
-  const auto bound = process_->transport().listen(Network::address_of(machine(), kPort));
-  WEFT_ASSERT(bound.has_value());
-  process_->target().set_listeners({{.host = bound->host, .port = bound->port}});
-  state_ = State::kServing;
-  setting_.trace.note(setting_.agenda.now(), "target {}: serves", machine());
 }
 
 /// Starting has failed half-way: the process ends in order, and another one tries.
@@ -194,11 +202,11 @@ Result<std::unique_ptr<bdev::Bdev>> TargetMachine::make_device(Place& place) {
   std::unique_ptr<bdev::Bdev> device;
   if (place.disk != nullptr) {
     auto info = place.disk->info(ns.block_bytes);
-    info.block_count = ns.blocks;
+    info.block_count = place.blocks;
     device = std::make_unique<bdev::UringBdev<DiskMedium>>(std::make_unique<DiskMedium>(*place.disk), std::move(info),
                                                            process_->memory());
   } else {
-    auto ram = bdev::make_ram(*place.memory, "ram", ns.blocks, ns.block_bytes);
+    auto ram = bdev::make_ram(*place.memory, "ram", {.block_count = place.blocks, .blocks_available = ns.blocks, .block_size = ns.block_bytes});
     if (!ram) return ram;
     device = std::move(*ram);
   }
@@ -209,7 +217,7 @@ Result<std::unique_ptr<bdev::Bdev>> TargetMachine::make_device(Place& place) {
 nvmf::NamespaceIdentity TargetMachine::make_identity(size_t subsystem, size_t index) {
   nvmf::NamespaceIdentity identity;
   // RAM is new with each process, a disk is the same for ever.
-  const bool is_lasting = places_[subsystem][index].disk != nullptr;
+  const bool is_lasting = place(subsystem, index).disk != nullptr;
   const std::byte parts[] = {std::byte(machine() + 1), std::byte(subsystem + 1), std::byte(index + 1),
                              std::byte(is_lasting ? 0 : life_)};
   std::ranges::copy(parts, identity.uuid.begin());
@@ -235,8 +243,8 @@ void TargetMachine::cut_power() {
   setting_.network.power_lost(machine());
   for (Disk* disk : disks()) disk->power_cut();
   lose_what_a_process_loses();
-  for (auto& places : places_) {
-    for (Place& place : places) place.volume->power_cut();
+  for (Group& group : groups_) {
+    for (Place& place : group.places) place.volume->power_cut();
   }
   state_ = State::kWithoutPower;
 }
@@ -256,22 +264,22 @@ void TargetMachine::bury() {
 
 TargetMachine::Heal TargetMachine::fail_a_disk(FaultKind kind) {
   std::vector<std::pair<size_t, size_t>> well;
-  for (size_t subsystem = 0; subsystem < places_.size(); ++subsystem) {
-    for (size_t index = 0; index < places_[subsystem].size(); ++index) {
-      const Place& place = places_[subsystem][index];
+  for (size_t subsystem = 0; subsystem < groups_.size(); ++subsystem) {
+    for (size_t index = 0; index < groups_[subsystem].places.size(); ++index) {
+      const Place& place = this->place(subsystem, index);
       if (place.disk != nullptr && place.is_disk_well) well.emplace_back(subsystem, index);
     }
   }
   if (well.empty()) return nullptr;
   const auto [subsystem, index] = well[random_.below(well.size())];
-  Place& place = places_[subsystem][index];
+  Place& place = this->place(subsystem, index);
   place.is_disk_well = false;
   expect(place, {ErrorKind::kMediaError, ErrorKind::kTimeout, ErrorKind::kFlushFailed, ErrorKind::kGone});
   set_options_of(*place.disk, kind);
   return [this, subsystem, index] {
-    places_[subsystem][index].disk->heal();
+    this->place(subsystem, index).disk->heal();
     setting_.agenda.after(kAftermath, [this, subsystem, index] {
-      places_[subsystem][index].is_disk_well = true;
+      this->place(subsystem, index).is_disk_well = true;
       reopen(subsystem, index);
     });
   };
@@ -301,72 +309,9 @@ void TargetMachine::set_options_of(Disk& disk, FaultKind kind) {
 /// A namespace whose disk was away, or whose flush has failed, is of no use until it is opened anew.
 void TargetMachine::reopen(size_t subsystem, size_t index) {
   if (!is_serving()) return;  // the next process opens it
-  // What was lost is lost between two processes, when no host has anything on the way.
-  if (has_new_losses(places_[subsystem][index])) return crash();
+  crash_if_something_was_lost();
   remove_namespace(subsystem, index);
   setting_.agenda.after(milliseconds(10), [this, subsystem, index] { add_namespace(subsystem, index); });
-}
-
-bool TargetMachine::has_namespace(size_t subsystem, size_t index) {
-  const auto& namespaces = this->subsystem(subsystem).namespaces();
-  const auto found = namespaces.find(uint32_t(index + 1));
-  return found != namespaces.end() && !found->second->is_leaving();
-}
-
-void TargetMachine::add_namespace(size_t subsystem, size_t index) {
-  if (!is_serving()) return;
-  process_->target().home().post([this, subsystem, index, life = life_] {
-    if (life != life_ || !is_serving() || has_namespace(subsystem, index)) return;
-    if (std::exchange(places_[subsystem][index].is_being_added, true)) return;
-    add(subsystem, index, [this, subsystem, index, life](const Result<void>& added) {
-      // An older one of that number may still be leaving.
-      places_[subsystem][index].is_being_added = false;
-      if (!added && life == life_)
-        setting_.agenda.after(kRetryPause, [this, subsystem, index] { add_namespace(subsystem, index); });
-      setting_.trace.note(setting_.agenda.now(), "target {}: namespace {}.{} added: {}", machine(), subsystem,
-                          index + 1, added ? "ok" : added.error().what());
-    });
-  });
-}
-
-void TargetMachine::remove_namespace(size_t subsystem, size_t index) {
-  if (!is_serving()) return;
-  process_->target().home().post([this, subsystem, index, life = life_] {
-    if (life != life_ || !is_serving() || !has_namespace(subsystem, index)) return;
-    expect(places_[subsystem][index], {ErrorKind::kGone});
-    process_->target().remove_namespace(
-        this->subsystem(subsystem), uint32_t(index + 1), [this, subsystem, index, life](const Result<void>& removed) {
-          setting_.trace.note(setting_.agenda.now(), "target {}: namespace {}.{} removed: {}", machine(), subsystem,
-                              index + 1, removed ? "ok" : removed.error().what());
-          // What was lost in the meantime is lost between two processes, when no host has anything on the way.
-          if (!has_new_losses(places_[subsystem][index])) return;
-          setting_.agenda.after({}, [this, life] {
-            if (life == life_) crash();
-          });
-        });
-  });
-}
-
-void TargetMachine::want_every_namespace() {
-  for (size_t subsystem = 0; subsystem < places_.size(); ++subsystem) {
-    for (size_t index = 0; index < places_[subsystem].size(); ++index) {
-      places_[subsystem][index].plan.is_there_at_start = true;
-      if (is_serving() && !has_namespace(subsystem, index)) add_namespace(subsystem, index);
-    }
-  }
-  // What is being removed now is added when it has gone; a process that is about to start adds all of its own.
-  setting_.agenda.after(milliseconds(50), [this] {
-    if (!is_serving() || !has_every_namespace()) want_every_namespace();
-  });
-}
-
-bool TargetMachine::has_every_namespace() {
-  for (size_t subsystem = 0; subsystem < places_.size(); ++subsystem) {
-    for (size_t index = 0; index < places_[subsystem].size(); ++index) {
-      if (!has_namespace(subsystem, index) || !places_[subsystem][index].expected.empty()) return false;
-    }
-  }
-  return true;
 }
 
 std::string TargetMachine::what_is_left() {

@@ -9,7 +9,9 @@
 #include "sim/volume.h"
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,10 +39,6 @@ class TargetMachine {
   bool is_serving() const { return state_ == State::kServing; }
   /// Null when there is none.
   TargetProcess* process() { return process_.get(); }
-  /// Requires: is_serving().
-  nvmf::Subsystem& subsystem(size_t index) {
-    return *process_->target().subsystems()[index + 1];
-  }  // the discovery subsystem is the first
 
   // Faults. Each does nothing when it cannot happen now.
   void crash();  // and starts again, `pause` later
@@ -51,13 +49,24 @@ class TargetMachine {
   using Heal = std::function<void()>;
   Heal fail_a_disk(FaultKind kind);
 
-  // Changes while it serves; asynchronous, and without effect when the process dies in between.
+  // Changes while it serves (target_changes.cc); asynchronous, without effect when they cannot happen now or the process dies in between. What
+  // was asked of sizes and access holds for later processes, too.
   void add_namespace(size_t subsystem, size_t index);
   void remove_namespace(size_t subsystem, size_t index);
   bool has_namespace(size_t subsystem, size_t index);
-  /// Adds what is missing, until nothing is.
-  void want_every_namespace();
-  bool has_every_namespace();
+  /// Requires: 0 < blocks, at most as many as its plan says.
+  void resize_namespace(size_t subsystem, size_t index, uint64_t blocks);
+  void add_subsystem(size_t subsystem);
+  void remove_subsystem(size_t subsystem);
+  /// `host_nqn` may not connect any more, or again.
+  void set_admission(size_t subsystem, const std::string& host_nqn, bool is_admitted);
+  /// Since when no Connect of the host can succeed; absent: it may.
+  std::optional<Instant> forbidden_since(size_t subsystem, const std::string& host_nqn) const;
+  void listen();
+  void unlisten();
+  /// Undoes whatever took something away, until all is as planned.
+  void want_everything();
+  bool has_everything();
   /// What the process still holds for hosts, in words; empty when it is nothing, or when there is no process.
   std::string what_is_left();
 
@@ -70,21 +79,36 @@ class TargetMachine {
   enum class State : uint8_t { kOff, kStarting, kServing, kStopping, kWithoutPower };
   struct Place {  // of one namespace
     NamespacePlan plan;
+    uint64_t blocks;                                                      // how large it is to be
     std::unique_ptr<Disk> disk;                                           // null when the medium is none
     std::unique_ptr<KeptMemory> memory = std::make_unique<KeptMemory>();  // of a RAM disk
     std::unique_ptr<Volume> volume;
     std::vector<ErrorKind> expected;  // by the volume, until the namespace is opened on a disk that is well
     bool is_disk_well = true;
     bool is_being_added = false;
+    bool is_being_resized = false;
     uint64_t losses = 0;  // of the disk's cache, that the volume knows of
+  };
+  struct Group {  // a subsystem
+    std::vector<Place> places;             // NSID - 1
+    nvmf::Subsystem* subsystem = nullptr;  // in this process; null while there is none
+    bool is_changing = false;              // it is coming or going
+    uint64_t changes = 0;                  // of access: the newest one counts
+    std::map<std::string, Instant> forbidden;  // host NQNs; since when it holds, Instant::never() while it is being told
   };
   using Added = std::move_only_function<void(Result<void>)>;
 
   void start_after(Duration pause);
   void add_all(size_t subsystem, size_t index);
   void add(size_t subsystem, size_t index, Added done);
-  void listen();
   void give_up(const Error& error);
+  nvmf::SubsystemConfig config_of(size_t subsystem) const;
+  void await_end_of(size_t subsystem, uint32_t index);
+  void tell_admission(size_t subsystem);
+  template <typename F>
+  void on_home(F action);
+  void crash_if_something_was_lost();
+  Place& place(size_t subsystem, size_t index) { return groups_[subsystem].places[index]; }
   Result<std::unique_ptr<bdev::Bdev>> make_device(Place& place);
   nvmf::NamespaceIdentity make_identity(size_t subsystem, size_t index);
   std::vector<Disk*> disks();
@@ -101,8 +125,9 @@ class TargetMachine {
   Options options_;
   Prng random_;
   State state_ = State::kOff;
-  std::vector<std::vector<Place>> places_;  // by subsystem, NSID - 1
+  std::vector<Group> groups_;  // the subsystems
   std::unique_ptr<TargetProcess> process_;
+  std::optional<net::Address> listening_;
   uint64_t life_ = 0;  // the number of the process; what an earlier one still had planned is ignored
 };
 

@@ -309,10 +309,12 @@ void Volume::finish_resize() {
   ++tick_;
   const uint64_t block_count = sizes_.back().block_count;
   for (size_t i = 0; i + 1 < sizes_.size(); ++i) sizes_[i].until = std::min(sizes_[i].until, tick_);
-  for (uint64_t lba = block_count; lba < chunks_.size() * kChunkBlocks; ++lba) {
-    if (known_block(lba) != nullptr) block(lba).may_be_wiped(tick_);
-  }
   traits_.block_count = block_count;
+}
+
+bool Volume::explains(const Access& access, nvme::Status got) const {
+  if (got.is(status::kLbaOutOfRange) && may_be_out_of_range(access)) return true;
+  return errors_.explain(access, got).is_explained;
 }
 
 void Volume::report(const Access& access, uint64_t lba, const std::optional<Complaint>& complaint) {

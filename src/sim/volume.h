@@ -64,13 +64,13 @@ class Volume {
   void process_crashed();
   /// The namespace is another, empty one from now on, or all its contents are gone.
   void lose_all();
-  /// The size changes at some time between these two.
+  /// The size changes at some time between these two. What is beyond the end is there again when the namespace has grown.
   void start_resize(uint64_t block_count);
   void finish_resize();
   /// For a command that is wrong, and so is none that the volume is told of: it begins …
   void mark(Access& access) { access.began = ++tick_; }
   /// … and whether a fault explains its status, which then need not be the one that is due.
-  bool explains(const Access& access, nvme::Status status) const { return errors_.explain(access, status).is_explained; }
+  bool explains(const Access& access, nvme::Status status) const;
   /// See ExplainedErrors.
   void expect(ErrorKind kind) { errors_.expect(kind); }
   void expect_no_more(ErrorKind kind) { errors_.expect_no_more(kind, ++tick_); }

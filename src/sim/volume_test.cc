@@ -295,6 +295,23 @@ TEST(VolumeSize, CommandsBeyondTheEndFailAndOthersDoNot) {
   EXPECT_FOUND(changing, "oracle");
 }
 
+TEST(VolumeSize, WhatWasBeyondTheEndIsThereAgain) {
+  for (const bool is_wiped : {false, true}) {
+    History history;
+    const Value value = history.write(60);
+    for (const uint64_t blocks : {32, 64}) {
+      history.volume.start_resize(blocks);
+      history.volume.finish_resize();
+    }
+    history.read(60, is_wiped ? kZeroes : value);
+    if (is_wiped) {
+      EXPECT_FOUND(history, "oracle");
+    } else {
+      EXPECT_FINE(history);
+    }
+  }
+}
+
 // --- crashes ------------------------------------------------------------------------------------------------------------
 
 TEST(VolumePowerCut, MayTakeWhatWasNotFlushed) {

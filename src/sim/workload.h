@@ -78,7 +78,7 @@ class Workload final : private LaneOwner {
   };
 
   static constexpr uint64_t kFullBeatOneIn = 32;
-  static constexpr uint64_t kBudgetMax = 12;
+  static constexpr uint64_t kBudgetMax = 8;
 
   void on_beat();
   void chat();

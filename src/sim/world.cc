@@ -94,7 +94,7 @@ void World::check_now_and_then() {
 
 bool World::has_recovered(Instant since) const {
   for (const auto& target : targets_) {
-    if (!target->is_serving() || !target->has_every_namespace()) return false;
+    if (!target->is_serving() || !target->has_everything()) return false;
   }
   for (const auto& host : hosts_) {
     if (host->process() == nullptr) return false;
@@ -111,8 +111,8 @@ void World::report_stuck(Instant since) {
     if (!target->is_serving())
       return referee_.fail("liveness", fmt::format("target {} does not serve {} s after the last fault",
                                                    target->machine(), kRecoveryLimit.ns / 1'000'000'000));
-    if (!target->has_every_namespace())
-      return referee_.fail("liveness", fmt::format("target {} does not have all its namespaces", target->machine()));
+    if (!target->has_everything())
+      return referee_.fail("liveness", fmt::format("target {} does not have everything that it had", target->machine()));
   }
   for (const auto& host : hosts_) {
     for (const auto& session : host->sessions()) {
