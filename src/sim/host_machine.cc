@@ -31,8 +31,14 @@ void HostMachine::start() {
                                    .is_network_corrupting = options_.is_network_corrupting,
                                    .seed = random_.next()};
     sessions_.push_back(std::make_unique<Session>(setting_, *process_, session));
+    if (proof_since_) sessions_.back()->prove_work_since(*proof_since_);
     sessions_.back()->start();
   }
+}
+
+void HostMachine::prove_work_since(Instant since) {
+  proof_since_ = since;
+  for (auto& session : sessions_) session->prove_work_since(since);
 }
 
 void HostMachine::crash() {

@@ -31,6 +31,8 @@ class HostMachine {
   void start();
   HostProcess* process() { return process_.get(); }
   std::span<const std::unique_ptr<Session>> sessions() const { return sessions_; }
+  /// See Session; those of later processes, too.
+  void prove_work_since(Instant since);
   /// Of all its lives.
   uint64_t commands() const;
   uint64_t associations() const;
@@ -50,6 +52,7 @@ class HostMachine {
   std::unique_ptr<HostProcess> process_;
   std::vector<std::unique_ptr<Session>> sessions_;
   uint64_t life_ = 0;
+  std::optional<Instant> proof_since_;
   bool is_ending_ = false;
   uint64_t past_commands_ = 0;  // of sessions that are gone
   uint64_t past_associations_ = 0;

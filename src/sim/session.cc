@@ -87,6 +87,7 @@ Task<int> Session::work() {
   workload_ = std::make_unique<Workload>(process_.reactor(), *controller_, Prng{random_.next()}, options, volumes_,
                                          setting_.referee, setting_.trace);
   if (options_.is_network_corrupting) workload_->expect_corruption();
+  if (proof_since_) workload_->prove_progress_since(*proof_since_);
   workload_->start();
   while (!is_ending_ && !workload_->is_lost()) co_await Pause{process_.reactor(), kLook};
   workload_->stop();
@@ -99,6 +100,11 @@ Task<int> Session::work() {
     co_await controller_->shutdown();
   }
   co_return 0;
+}
+
+void Session::prove_work_since(Instant since) {
+  proof_since_ = since;
+  if (workload_ != nullptr) workload_->prove_progress_since(since);
 }
 
 std::string Session::state() const {

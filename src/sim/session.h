@@ -37,10 +37,10 @@ class Session {
   const AssociationPlan& plan() const { return options_.plan; }
   /// Whether a read, a write and a flush that began at `since` or later have succeeded on every namespace.
   bool has_worked_since(Instant since) const { return workload_ != nullptr && workload_->has_progressed_since(since); }
-  /// No more commands but reads of all that was ever written, which the volumes judge. Requires: has_worked_since() something.
-  void read_back() { workload_->start_read_back(); }
-  bool is_connected() const { return workload_ != nullptr; }
-  bool has_read_back() const { return workload_ != nullptr && workload_->has_read_back(); }
+  /// From now on it does just that, on this association and later ones.
+  void prove_work_since(Instant since);
+  /// No more commands but reads of all that was ever written, which the volumes judge. To be called until it returns true: all is read.
+  bool read_back() { return workload_ != nullptr && workload_->read_back(); }
   /// What it is doing, in words.
   std::string state() const;
   uint64_t associations() const { return associations_; }
@@ -60,6 +60,7 @@ class Session {
   std::vector<Volume*> volumes_;
   std::unique_ptr<Workload> workload_;  // while connected; dies after the controller
   std::unique_ptr<host::Controller> controller_;
+  std::optional<Instant> proof_since_;
   bool is_ending_ = false;
   uint64_t associations_ = 0;
   uint64_t commands_ = 0;

@@ -40,9 +40,14 @@ void TargetMachine::add_namespace(size_t subsystem, size_t index) {
     if (std::exchange(place(subsystem, index).is_being_added, true)) return;
     add(subsystem, index, [this, subsystem, index, life = life_](const Result<void>& added) {
       if (life != life_) return;
-      // An older one of that number may still be leaving.
       place(subsystem, index).is_being_added = false;
-      if (!added) setting_.agenda.after(kRetryPause, [this, subsystem, index] { add_namespace(subsystem, index); });
+      // An older one of that number may still be leaving; whoever asks meanwhile waits for the same.
+      if (!added && !std::exchange(place(subsystem, index).is_retrying, true)) {
+        setting_.agenda.after(kRetryPause, [this, subsystem, index] {
+          place(subsystem, index).is_retrying = false;
+          add_namespace(subsystem, index);
+        });
+      }
       setting_.trace.note(setting_.agenda.now(), "target {}: namespace {}.{} added: {}", machine(), subsystem,
                           index + 1, outcome(added));
     });

@@ -12,7 +12,6 @@ namespace weft::sim {
 namespace {
 
 constexpr Duration kRestartPause = milliseconds(200);
-constexpr Duration kRetryPause = milliseconds(10);
 
 /// How long a fault is still felt after it was mended: what was late is answered, what was refused meanwhile is
 /// answered too.

@@ -86,6 +86,7 @@ class TargetMachine {
     std::vector<ErrorKind> expected;  // by the volume, until the namespace is opened on a disk that is well
     bool is_disk_well = true;
     bool is_being_added = false;
+    bool is_retrying = false;  // to add it
     bool is_being_resized = false;
     uint64_t losses = 0;  // of the disk's cache, that the volume knows of
   };

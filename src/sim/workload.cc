@@ -74,10 +74,12 @@ void Workload::on_beat() {
 
 size_t Workload::depth() const { return std::min<size_t>(options_.queue_depth, controller_.queue_entries()); }
 
-void Workload::start_read_back() {
-  is_reading_back_ = true;
-  chatter_.stop();
-  for (auto& lane : lanes_) lane->feed(depth());
+bool Workload::read_back() {
+  if (!std::exchange(is_reading_back_, true)) {
+    chatter_.stop();
+    for (auto& lane : lanes_) lane->feed(depth());
+  }
+  return read_back_target_ == targets_.size() && is_idle();
 }
 
 std::optional<DrawnCommand> Workload::draw_read_back() {
@@ -118,13 +120,34 @@ std::optional<DrawnCommand> Workload::draw() {
   if (is_reading_back_) return draw_read_back();
   if (targets_.empty() || budget_ == 0) return std::nullopt;
   --budget_;
-  const Target& target = targets_[prng_.below(targets_.size())];
+  if (proof_since_) return draw_proof();
+  return draw_for(targets_[prng_.below(targets_.size())], options_.mix);
+}
+
+/// A command of which a success is missing: a read, a write or a flush.
+std::optional<DrawnCommand> Workload::draw_proof() {
+  const auto mix_for = [since = *proof_since_](const Target& target) {
+    CommandMix mix{.write_zeroes = 0, .deallocate = 0, .compare = 0, .fused = 0, .verify = 0, .copy = 0, .invalid = 0};
+    if (target.progress.read >= since) mix.read = 0;
+    if (target.progress.write >= since) mix.write = 0;
+    if (target.progress.flush >= since) mix.flush = 0;
+    return mix;
+  };
+  const size_t first = prng_.below(targets_.size());
+  for (size_t i = 0; i < targets_.size(); ++i) {
+    const Target& target = targets_[(first + i) % targets_.size()];
+    if (const CommandMix mix = mix_for(target); mix.read + mix.write + mix.flush > 0) return draw_for(target, mix);
+  }
+  return std::nullopt;
+}
+
+DrawnCommand Workload::draw_for(const Target& target, const CommandMix& mix) {
   const CommandBounds bounds{
       .transfer_bytes = controller_.transfer_max(),
       .fused_blocks = uint32_t{controller_.identity().acwu} + 1,
       .copy = target.copy,
       .has_write_cache = options_.is_write_cache_enabled || (controller_.identity().vwc & 1) == 0};
-  return draw_command(prng_, *target.volume, options_.host, options_.mix, bounds);
+  return draw_command(prng_, *target.volume, options_.host, mix, bounds);
 }
 
 void Workload::began(IoCommand& command, uint16_t qid) {

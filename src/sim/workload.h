@@ -44,10 +44,9 @@ class Workload final : private LaneOwner {
 
   /// Begins. Tells the volumes that the host has a new association.
   void start();
-  /// Nothing is drawn any more; every block that any host has named is read once.
-  void start_read_back();
-  /// That is done. A workload that is lost in between does not get there.
-  bool has_read_back() const { return is_reading_back_ && read_back_target_ == targets_.size() && is_idle(); }
+  /// Nothing is drawn any more; every block that any host has named is read once. To be called until it returns true: that is done. A workload
+  /// that is lost in between does not get there.
+  bool read_back();
   /// No new commands.
   void stop();
   /// Nothing is outstanding but Asynchronous Event Requests.
@@ -66,6 +65,8 @@ class Workload final : private LaneOwner {
   const WorkloadTally& tally() const { return tally_; }
   /// Whether a read, a write and a flush that began at `since` or later have succeeded on every namespace.
   bool has_progressed_since(Instant since) const;
+  /// From now on only what that still needs is drawn, and nothing more when it has come true.
+  void prove_progress_since(Instant since) { proof_since_ = since; }
 
  private:
   struct Progress {
@@ -83,6 +84,8 @@ class Workload final : private LaneOwner {
   void on_beat();
   void chat();
   std::optional<DrawnCommand> draw_read_back();
+  std::optional<DrawnCommand> draw_proof();
+  DrawnCommand draw_for(const Target& target, const CommandMix& mix);
   size_t depth() const;
   void count(const IoCommand& command);
   void wrong(const std::string& what);
@@ -107,6 +110,7 @@ class Workload final : private LaneOwner {
   size_t budget_ = 0;  // commands until the next beat
   bool is_running_ = false;
   bool is_reading_back_ = false;
+  std::optional<Instant> proof_since_;
   size_t read_back_target_ = 0;  // index
   uint64_t read_back_lba_ = 0;
   bool is_lost_ = false;

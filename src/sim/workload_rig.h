@@ -81,8 +81,7 @@ class WorkloadRig {
   }
   /// Reads every block that was named.
   void read_back() {
-    workload->start_read_back();
-    for (int i = 0; i < 1'000'000 && !workload->has_read_back() && !referee.finding() && !workload->is_lost(); ++i) turn(1);
+    for (int i = 0; i < 1'000'000 && !workload->read_back() && !referee.finding() && !workload->is_lost(); ++i) turn(1);
   }
   /// Stops the workload and waits until nothing is outstanding.
   bool drain() {

@@ -49,7 +49,7 @@ TEST(Workload, FindsNothingOnAFile) {
   rig.run(5'000);
   EXPECT_EQ(rig.found(), "");
   rig.read_back();
-  EXPECT_TRUE(rig.workload->has_read_back());
+  EXPECT_TRUE(rig.workload->read_back());
   EXPECT_EQ(rig.found(), "");
 }
 
