@@ -1,5 +1,7 @@
 #include "core/reactor.h"
 
+#include "base/simulation.h"
+
 namespace weft {
 
 Reactor::Reactor(const Options& options, Clock& clock, LogSink& sink)
@@ -14,7 +16,7 @@ void Reactor::post(Message& message) {
   mailbox_.post(message);
   // seq_cst pairs with fall_asleep(): either the reactor sees the message before it sleeps, or we see that it sleeps.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (is_sleeping_.load(std::memory_order_relaxed)) clock_.wake();
+  if (is_sleeping_.load(std::memory_order_relaxed) && !WEFT_PLANTED("wake-up-lost")) clock_.wake();
 }
 
 Reactor::Turn Reactor::run_once() {
@@ -26,8 +28,9 @@ Reactor::Turn Reactor::run_once() {
     message->deliver();
     ++work;
   }
-  work += timers_.advance(now_);
+  // Before the timers: after a stall, what has come in the meantime is not late.
   pollers_.for_each([&](Poller& poller) { work += poller.poll(); });
+  work += timers_.advance(now_);
   pollers_.for_each([&](Poller& poller) { work += poller.flush(); });
   if (work == 0) return Turn::kIdle;
   last_work_ = now_;

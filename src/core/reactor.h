@@ -1,6 +1,7 @@
 // A reactor: one thread's poll loop, and the owner of everything that lives on it. One cycle, in this order:
-//   1. the time is read;  2. the mailbox is emptied;  3. timers that are due fire;
-//   4. every poller polls, in the order in which they registered (media before network, so that completions leave in the same cycle);
+//   1. the time is read;  2. the mailbox is emptied;
+//   3. every poller polls, in the order in which they registered (media before network, so that completions leave in the same cycle);
+//   4. timers that are due fire: what has come before the time was up is not late, however long the thread had no processor;
 //   5. every poller flushes, in the same order;
 //   6. with nothing done for the spin time, the reactor sleeps until something wakes it or the next timer is due.
 // run() is the production loop; the simulator calls what it consists of: run_once(), fall_asleep(), wake_up().

@@ -66,7 +66,7 @@ void NamespaceView::thaw(std::move_only_function<void(Command&)> resume) {
 
 void NamespaceView::on_idle(std::move_only_function<void()> drained) {
   WEFT_ASSERT(!on_idle_);
-  if (is_idle()) {
+  if (is_idle() || WEFT_PLANTED("namespace-freed-in-flight")) {
     drained();
   } else {
     on_idle_ = std::move(drained);

@@ -382,6 +382,7 @@ void Queue::complete(Command& command, nvme::Status why, uint64_t result) {
   if (!why.ok()) log_error(command);
   if (!WEFT_PLANTED("keep-alive-deaf-to-completions")) last_activity_ = shard_.reactor().now();
   enter(command, CommandState::kResponding);
+  if (!is_admin() && !command.buffer.empty() && WEFT_PLANTED("buffer-freed-early")) shard_.buffers().free(command.share, std::exchange(command.buffer, {}));
   ops_.respond(command);
 }
 

@@ -1,11 +1,22 @@
 #include "sim/faults.h"
 
+#include <algorithm>
+
 namespace weft::sim {
 namespace {
 
 constexpr NetworkOptions kCalmNetwork{};
-// Shorter than the time that a device gets (plan.cc): a target that was away itself cannot tell whether its device was late.
-constexpr uint64_t kTargetStallMaxMs = 150;
+constexpr uint64_t kTargetStallMaxMs = 1500;  // longer than some time-outs (plan.cc)
+// With the delay filter a command is not with its device yet while its reactor is stalled, but its time runs.
+constexpr uint64_t kDelayedTargetStallMaxMs = 150;
+
+bool has_delay(const TargetPlan& target) {
+  return std::ranges::any_of(target.subsystems, [](const SubsystemPlan& subsystem) {
+    return std::ranges::any_of(subsystem.namespaces, [](const NamespacePlan& ns) {
+      return ns.medium == MediumKind::kDelayedRam || ns.medium == MediumKind::kDelayedDisk;
+    });
+  });
+}
 
 }  // namespace
 
@@ -95,7 +106,7 @@ void Faults::inject(FaultKind kind) {
 void Faults::stall_a_target() {
   TargetMachine& target = any_target();
   if (target.process() == nullptr) return;
-  const Duration length = milliseconds(int64_t(random_.below(kTargetStallMaxMs)));
+  const Duration length = milliseconds(int64_t(random_.below(has_delay(target.plan()) ? kDelayedTargetStallMaxMs : kTargetStallMaxMs)));
   target.process()->stall(random_.below(target.process()->reactor_count()), length);
   stage_.checkers.on_stall(target.machine(), setting_.agenda.now() + length);
 }
@@ -141,10 +152,7 @@ void Faults::heal() {
   stage_.stranger.leave();
   setting_.network.set_options(kCalmNetwork);
   setting_.network.release_all();
-  for (const auto& target : stage_.targets) {
-    target->restore_power();
-    target->want_everything();
-  }
+  for (const auto& target : stage_.targets) target->heal();
 }
 
 }  // namespace weft::sim

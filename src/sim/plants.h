@@ -13,10 +13,12 @@ struct Plant {
 };
 
 inline constexpr std::array kPlants{
+    Plant{"bounce-freed-early", "buffer-ownership", "a bounce buffer is given back while the disk has it"},
+    Plant{"buffer-freed-early", "oracle", "the buffer of a read is given back before its data is sent"},
     Plant{"c2h-last-missing", "wire", "no C2HData has LAST_PDU"},
-    Plant{"compare-too-little", "oracle", "Compare looks at the first bytes only"},
+    Plant{"compare-too-little", "oracle|fused", "Compare looks at the first bytes only"},
     Plant{"completion-twice", "completion", "each response is sent twice"},
-    Plant{"data-digest-unchecked", "wire", "data is taken whatever its digest says"},
+    Plant{"data-digest-unchecked", "wire|oracle", "data is taken whatever its digest says"},
     Plant{"flush-not-done", "durability", "Flush is answered without being done"},
     Plant{"freeze-lets-pass", "fused", "a frozen range keeps nobody out"},
     Plant{"fua-ignored", "durability", "a write that should be stable is not"},
@@ -25,6 +27,7 @@ inline constexpr std::array kPlants{
     Plant{"keep-alive-impatient", "keep-alive", "associations end after a quarter of KATO"},
     Plant{"keep-alive-patient", "keep-alive", "associations end after one and three quarters of KATO"},
     Plant{"maxh2cdata-above-limit", "limits", "ICResp announces more MAXH2CDATA than the limit"},
+    Plant{"namespace-freed-in-flight", "crash", "a namespace goes while commands run on it"},
     Plant{"phase-bit-set", "completion", "completions have the phase bit set"},
     Plant{"queues-granted-beyond-limit", "limits", "Set Features grants one I/O queue too many"},
     Plant{"r2t-length-off-by-one", "wire", "an R2T asks for one byte too many"},
@@ -32,6 +35,7 @@ inline constexpr std::array kPlants{
     Plant{"response-after-success-flag", "completion", "a response follows data with the SUCCESS flag"},
     Plant{"sqhd-stuck", "completion", "SQHD does not advance"},
     Plant{"success-flag-with-flow-control", "wire", "the SUCCESS flag is used on queues with SQ flow control"},
+    Plant{"wake-up-lost", "liveness", "a message does not wake a reactor that sleeps"},
     Plant{"write-done-at-first-data", "wire", "a write is executed with its first H2CData"},
 };
 

@@ -15,12 +15,12 @@ std::string_view outcome(const Result<void>& result) { return result ? "ok" : re
 
 }  // namespace
 
-/// `action` on the home reactor, if the process still serves then.
+/// `action` on the home reactor, if the process still serves then, and faults are not over meanwhile.
 template <typename F>
 void TargetMachine::on_home(F action) {
   if (!is_serving()) return;
-  process_->target().home().post([this, action = std::move(action), life = life_]() mutable {
-    if (life == life_ && is_serving()) action();
+  process_->target().home().post([this, action = std::move(action), life = life_, era = era_]() mutable {
+    if (life == life_ && era == era_ && is_serving()) action();
   });
 }
 
@@ -213,6 +213,12 @@ void TargetMachine::unlisten() {
 
 // --- all of it
 // ----------------------------------------------------------------------------------------------------------
+
+void TargetMachine::heal() {
+  ++era_;
+  restore_power();
+  want_everything();
+}
 
 void TargetMachine::want_everything() {
   listen();

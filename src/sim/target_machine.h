@@ -64,8 +64,8 @@ class TargetMachine {
   std::optional<Instant> forbidden_since(size_t subsystem, const std::string& host_nqn) const;
   void listen();
   void unlisten();
-  /// Undoes whatever took something away, until all is as planned.
-  void want_everything();
+  /// Faults are over: whatever took something away is undone, until has_everything().
+  void heal();
   bool has_everything();
   /// What the process still holds for hosts, in words; empty when it is nothing, or when there is no process.
   std::string what_is_left();
@@ -104,6 +104,7 @@ class TargetMachine {
   void add(size_t subsystem, size_t index, Added done);
   void give_up(const Error& error);
   nvmf::SubsystemConfig config_of(size_t subsystem) const;
+  void want_everything();
   void await_end_of(size_t subsystem, uint32_t index);
   void tell_admission(size_t subsystem);
   template <typename F>
@@ -129,6 +130,7 @@ class TargetMachine {
   std::vector<Group> groups_;  // the subsystems
   std::unique_ptr<TargetProcess> process_;
   std::optional<net::Address> listening_;
+  uint64_t era_ = 0;   // changes asked for in an earlier one are void
   uint64_t life_ = 0;  // the number of the process; what an earlier one still had planned is ignored
 };
 

@@ -13,6 +13,7 @@
 #include <new>
 
 #include "base/assert.h"
+#include "base/simulation.h"
 #include "bdev/bdev.h"
 #include "bdev/uring/bounce_buffers.h"
 #include "bdev/media_status.h"
@@ -121,6 +122,7 @@ class UringChannel final : public Channel, media::OperationOwner {
     if (io.op == Op::kWrite) std::memcpy(buffer.data(), data, length);
     state.operation.data = buffer.data();
     start(io, state, kind, buffer.size());
+    if (WEFT_PLANTED("bounce-freed-early") && io.op == Op::kWrite) bounces_.free(std::exchange(state.bounce, kNoBounce));
   }
 
   /// False: `io` waits, and finish() of another one goes on with it.
