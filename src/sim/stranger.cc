@@ -11,8 +11,8 @@ Stranger::Stranger(const Setting& setting, size_t machine, uint64_t seed)
     : setting_(setting),
       random_(seed),
       core_(setting.agenda, random_.next()),
-      reactor_({}, core_, sink_),
-      net_(setting.network, machine, core_) {
+      net_(setting.network, machine, core_),
+      reactor_({}, core_, sink_) {
   reactor_.add(net_);
   reactor_.add(*this);
   core_.run(reactor_);

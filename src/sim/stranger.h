@@ -49,9 +49,9 @@ class Stranger final : private Poller {
   Prng random_;
   Sink sink_;
   Core core_;
-  Reactor reactor_;
   Net net_;
   std::list<Call> calls_;
+  Reactor reactor_;  // dies first: it delivers what was posted to the very end
 };
 
 }  // namespace weft::sim

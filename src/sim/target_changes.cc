@@ -227,29 +227,35 @@ void TargetMachine::want_everything() {
     add_subsystem(subsystem);
     if (!std::exchange(group.forbidden, {}).empty()) on_home([this, subsystem] { tell_admission(subsystem); });
     for (size_t index = 0; index < group.places.size(); ++index) {
-      group.places[index].plan.is_there_at_start = true;
+      Place& place = group.places[index];
+      place.plan.is_there_at_start = true;
+      if (place.is_disk_well && !place.expected.empty() && has_namespace(subsystem, index)) reopen(subsystem, index);
       add_namespace(subsystem, index);
-      resize_namespace(subsystem, index, group.places[index].plan.blocks);
+      resize_namespace(subsystem, index, place.plan.blocks);
     }
   }
   // What is being removed now is added when it has gone; a process that is about to start adds all of its own.
   setting_.agenda.after(kLook, [this] {
-    if (!is_serving() || !has_everything()) want_everything();
+    if (!what_is_missing().empty()) want_everything();
   });
 }
 
-bool TargetMachine::has_everything() {
-  if (!listening_) return false;
+std::string TargetMachine::what_is_missing() {
+  if (!is_serving()) return "it does not serve";
+  if (!listening_) return "it does not listen";
   for (size_t subsystem = 0; subsystem < groups_.size(); ++subsystem) {
     const Group& group = groups_[subsystem];
-    if (group.subsystem == nullptr || !group.forbidden.empty()) return false;
+    if (group.subsystem == nullptr) return fmt::format("subsystem {} is not there", subsystem);
+    if (!group.forbidden.empty()) return fmt::format("a host is forbidden on subsystem {}", subsystem);
     for (size_t index = 0; index < group.places.size(); ++index) {
       const Place& place = group.places[index];
-      if (!has_namespace(subsystem, index) || !place.expected.empty()) return false;
-      if (place.is_being_resized || place.blocks != place.plan.blocks) return false;
+      const std::string name = fmt::format("namespace {}.{}", subsystem, index + 1);
+      if (!has_namespace(subsystem, index)) return name + " is not there";
+      if (!place.expected.empty()) return name + " was not opened since its disk is well";
+      if (place.is_being_resized || place.blocks != place.plan.blocks) return name + " is too small";
     }
   }
-  return true;
+  return {};
 }
 
 }  // namespace weft::sim

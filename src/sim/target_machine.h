@@ -64,9 +64,10 @@ class TargetMachine {
   std::optional<Instant> forbidden_since(size_t subsystem, const std::string& host_nqn) const;
   void listen();
   void unlisten();
-  /// Faults are over: whatever took something away is undone, until has_everything().
+  /// Faults are over: whatever took something away is undone, until nothing is missing.
   void heal();
-  bool has_everything();
+  /// In words; empty: it is all there.
+  std::string what_is_missing();
   /// What the process still holds for hosts, in words; empty when it is nothing, or when there is no process.
   std::string what_is_left();
 

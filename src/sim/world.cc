@@ -95,7 +95,7 @@ void World::check_now_and_then() {
 
 bool World::has_recovered(Instant since) const {
   for (const auto& target : targets_) {
-    if (!target->is_serving() || !target->has_everything()) return false;
+    if (!target->what_is_missing().empty()) return false;
   }
   for (const auto& host : hosts_) {
     if (host->process() == nullptr) return false;
@@ -109,11 +109,9 @@ bool World::has_recovered(Instant since) const {
 /// Says who does not come back.
 void World::report_stuck(Instant since) {
   for (const auto& target : targets_) {
-    if (!target->is_serving())
-      return referee_.fail("liveness", fmt::format("target {} does not serve {} s after the last fault",
-                                                   target->machine(), kRecoveryLimit.ns / 1'000'000'000));
-    if (!target->has_everything())
-      return referee_.fail("liveness", fmt::format("target {} does not have everything that it had", target->machine()));
+    const std::string missing = target->what_is_missing();
+    if (missing.empty()) continue;
+    return referee_.fail("liveness", fmt::format("{} s after the last fault, target {}: {}", kRecoveryLimit.ns / 1'000'000'000, target->machine(), missing));
   }
   for (const auto& host : hosts_) {
     for (const auto& session : host->sessions()) {

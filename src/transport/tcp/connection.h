@@ -109,6 +109,8 @@ class Connection final : private nvmf::TransportOps {
   void append_c2h_data(const nvmf::Command& command, uint8_t flags);
   void append_capsule_resp(const nvme::Cqe& cqe);
   void append_ic_resp(uint8_t dgst);
+  /// We have sent C2HTermReq: it is the last thing that we say, whatever ends the connection.
+  bool has_terminated() const { return termination_deadline_ != Instant::never(); }
   void append_termination(Violation violation, std::span<const std::byte> header);
   std::span<std::byte> append_header(std::span<const std::byte> header, size_t size);
   void take_done();

@@ -235,6 +235,21 @@ Bytes slow_write(uint16_t cid) {
   return capsule(sqe, pattern(kBlockSize, uint8_t(cid)), {});
 }
 
+TEST(Connection, AfterATerminationNothingIsAnsweredThoughTheAssociationEnds) {
+  TestTarget target{small_limits()};
+  Session session(target, {}, 0);
+  session.io.send(slow_write(5));
+  session.io.send(ic_req({}));
+  ASSERT_NE(view<TermReq>(session.io.take_pdu()), nullptr);
+  session.admin.hang_up();
+  target.run();
+  ASSERT_EQ(session.io.wish(), net::Wish::kCloseSent);  // before the write is done
+  target.advance(kWriteDelay);
+  session.io.settle();
+  EXPECT_TRUE(session.io.is_closed);
+  EXPECT_TRUE(session.io.out.empty());
+}
+
 std::vector<uint16_t> cids_of_completions(TestPeer& peer) {
   std::vector<uint16_t> cids;
   for (Bytes response = peer.take_pdu(); !response.empty(); response = peer.take_pdu()) {

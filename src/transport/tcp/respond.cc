@@ -41,7 +41,7 @@ void Connection::respond(nvmf::Command& command) {
     tell(EventLog::Kind::kBreach, "command {:02x}h with CID {} on queue {}: {}", command.sqe.opcode, command.cid(), queue_.qid(),
          nvme::name_of(command.status));
   }
-  if (wish_ == net::Wish::kStay || wish_ == net::Wish::kCloseSent) {
+  if (!has_terminated() && (wish_ == net::Wish::kStay || wish_ == net::Wish::kCloseSent)) {
     const nvme::Cqe cqe = queue_.make_cqe(command);
     const bool has_data = command.status.ok() && !command.response_data.empty();
     // The host makes up the completion itself: possible when nothing of it would say anything. §3.6.2.7.
