@@ -13,7 +13,6 @@ struct Plant {
 };
 
 inline constexpr std::array kPlants{
-    Plant{"bounce-freed-early", "buffer-ownership", "a bounce buffer is given back while the disk has it"},
     Plant{"buffer-freed-early", "oracle", "the buffer of a read is given back before its data is sent"},
     Plant{"c2h-last-missing", "wire", "no C2HData has LAST_PDU"},
     Plant{"compare-too-little", "oracle|fused", "Compare looks at the first bytes only"},
@@ -37,6 +36,7 @@ inline constexpr std::array kPlants{
     Plant{"success-flag-with-flow-control", "wire", "the SUCCESS flag is used on queues with SQ flow control"},
     Plant{"wake-up-lost", "liveness", "a message does not wake a reactor that sleeps"},
     Plant{"write-done-at-first-data", "wire", "a write is executed with its first H2CData"},
+    Plant{"written-data-touched", "buffer-ownership", "data is changed while a disk has it"},
 };
 
 }  // namespace weft::sim

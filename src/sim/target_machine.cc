@@ -170,6 +170,12 @@ void TargetMachine::add_all(size_t subsystem, size_t index) {
 }
 
 void TargetMachine::add(size_t subsystem, size_t index, Added done) {
+  if (has_new_losses(place(subsystem, index))) {  // it was pulled while nobody had it open
+    setting_.agenda.after({}, [this, life = life_] {
+      if (life == life_) crash_if_something_was_lost();
+    });
+    return done(fail(Errc::kBusy, "its disk has lost something"));
+  }
   auto device = make_device(place(subsystem, index));
   if (!device) return done(std::unexpected(device.error()));
   process_->target().add_namespace(*groups_[subsystem].subsystem, uint32_t(index + 1), make_identity(subsystem, index),
