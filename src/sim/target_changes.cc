@@ -173,6 +173,7 @@ void TargetMachine::tell_admission(size_t subsystem) {
         for (auto& [host, since] : group.forbidden) {
           if (since == Instant::never()) since = setting_.agenda.now();
         }
+        if (group.subsystem == nullptr) return;  // it was removed meanwhile
         group.subsystem->registry().for_each_association(
             [&](uint16_t cntlid, const nvmf::Registry::Association& association) {
               if (!group.forbidden.contains(association.host.nqn)) return;
