@@ -81,11 +81,8 @@ bool TargetMachine::has_new_losses(const Place& place) const {
 
 /// What hosts may expect of the namespaces once the process is gone, and their connections with it.
 void TargetMachine::lose_what_a_process_loses() {
-  listening_.reset();
+  forget_process();
   for (Group& group : groups_) {
-    group.subsystem = nullptr;
-    group.is_changing = false;
-    for (auto& [host, since] : group.forbidden) since = setting_.agenda.now();  // the next process is told before it listens
     for (Place& place : group.places) {
       place.is_being_added = false;
       if (std::exchange(place.is_being_resized, false)) place.volume->finish_resize();
@@ -94,6 +91,15 @@ void TargetMachine::lose_what_a_process_loses() {
     }
   }
   take_losses();
+}
+
+void TargetMachine::forget_process() {
+  listening_.reset();
+  for (Group& group : groups_) {
+    group.subsystem = nullptr;
+    group.is_changing = false;
+    for (auto& [host, since] : group.forbidden) since = setting_.agenda.now();  // the next process is told before it listens
+  }
 }
 
 void TargetMachine::take_losses() {
@@ -364,6 +370,7 @@ void TargetMachine::check_nothing_left() {
                                               process.memory().mapped_bytes()));
   }
   process_.reset();
+  forget_process();
 }
 
 }  // namespace weft::sim

@@ -120,6 +120,7 @@ class TargetMachine {
   bool has_new_losses(const Place& place) const;
   void lose_what_a_process_loses();
   void take_losses();
+  void forget_process();
   void set_options_of(Disk& disk, FaultKind kind);
   void reopen(size_t subsystem, size_t index);
   void check_nothing_left();
