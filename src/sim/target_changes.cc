@@ -158,12 +158,14 @@ void TargetMachine::set_admission(size_t subsystem, const std::string& host_nqn,
   } else {
     group.forbidden.emplace(host_nqn, is_serving() ? Instant::never() : setting_.agenda.now());
   }
+  group.is_to_be_told = true;
   on_home([this, subsystem] { tell_admission(subsystem); });
 }
 
 void TargetMachine::tell_admission(size_t subsystem) {
   Group& group = groups_[subsystem];
   if (group.subsystem == nullptr) return;
+  group.is_to_be_told = false;
   process_->target().set_access(
       *group.subsystem, config_of(subsystem).access,
       [this, &group, subsystem, life = life_, change = ++group.changes](const Result<void>& set) {
@@ -226,7 +228,8 @@ void TargetMachine::want_everything() {
   for (size_t subsystem = 0; subsystem < groups_.size(); ++subsystem) {
     Group& group = groups_[subsystem];
     add_subsystem(subsystem);
-    if (!std::exchange(group.forbidden, {}).empty()) on_home([this, subsystem] { tell_admission(subsystem); });
+    if (!std::exchange(group.forbidden, {}).empty()) group.is_to_be_told = true;
+    if (group.is_to_be_told) on_home([this, subsystem] { tell_admission(subsystem); });
     for (size_t index = 0; index < group.places.size(); ++index) {
       Place& place = group.places[index];
       place.plan.is_there_at_start = true;
@@ -247,7 +250,7 @@ std::string TargetMachine::what_is_missing() {
   for (size_t subsystem = 0; subsystem < groups_.size(); ++subsystem) {
     const Group& group = groups_[subsystem];
     if (group.subsystem == nullptr) return fmt::format("subsystem {} is not there", subsystem);
-    if (!group.forbidden.empty()) return fmt::format("a host is forbidden on subsystem {}", subsystem);
+    if (!group.forbidden.empty() || group.is_to_be_told) return fmt::format("a host is forbidden on subsystem {}", subsystem);
     for (size_t index = 0; index < group.places.size(); ++index) {
       const Place& place = group.places[index];
       const std::string name = fmt::format("namespace {}.{}", subsystem, index + 1);

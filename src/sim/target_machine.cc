@@ -98,6 +98,7 @@ void TargetMachine::forget_process() {
   for (Group& group : groups_) {
     group.subsystem = nullptr;
     group.is_changing = false;
+    group.is_to_be_told = false;
     for (auto& [host, since] : group.forbidden) since = setting_.agenda.now();  // the next process is told before it listens
   }
 }

@@ -96,6 +96,7 @@ class TargetMachine {
     nvmf::Subsystem* subsystem = nullptr;  // in this process; null while there is none
     bool is_changing = false;              // it is coming or going
     uint64_t changes = 0;                  // of access: the newest one counts
+    bool is_to_be_told = false;            // who may connect
     std::map<std::string, Instant> forbidden;  // host NQNs; since when it holds, Instant::never() while it is being told
   };
   using Added = std::move_only_function<void(Result<void>)>;
