@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs simulated worlds: 60 with sanitizers and 250 without, and every seed that has found something before, on two processes.
+"""Runs simulated worlds: 300 with sanitizers and 2,000 without, and every seed that has found something before, on two processes.
 
 worlds_test.py --sanitized BUILD/weft-sim --release BUILD/weft-sim. Fails with the output of the first bad world of each process.
 """
@@ -9,7 +9,7 @@ import time
 
 import simulation
 
-SANITIZED, RELEASE = 60, 250
+SANITIZED, RELEASE = 300, 2000
 
 
 def main():
