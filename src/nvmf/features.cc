@@ -205,7 +205,7 @@ const FeatureRow* find(uint8_t fid) {
 
 /// The row of the feature that the command names, or null when the controller does not have it.
 const FeatureRow* find(Controller& controller, const Command& command) {
-  const bool is_there = has_feature(fid_of(command), controller.subsystem().kind(), has_volatile_cache(controller.view()));
+  const bool is_there = has_feature(fid_of(command), controller.subsystem().kind());
   return is_there ? find(fid_of(command)) : nullptr;
 }
 
@@ -216,10 +216,9 @@ uint32_t feature_data_length(uint8_t fid) {
   return row == nullptr ? 0 : row->data_length;
 }
 
-bool has_feature(uint8_t fid, SubsystemKind kind, bool has_cache) {
+bool has_feature(uint8_t fid, SubsystemKind kind) {
   const FeatureRow* row = find(fid);
-  if (row == nullptr || (kind == SubsystemKind::kDiscovery && row->where != Where::kEverywhere)) return false;
-  return row->fid != Feature::kVolatileWriteCache || has_cache;
+  return row != nullptr && (kind != SubsystemKind::kDiscovery || row->where == Where::kEverywhere);
 }
 
 uint32_t async_event_mask(SubsystemKind kind) {

@@ -42,7 +42,7 @@ void set_features(Controller& controller, Command& command);
 uint32_t feature_data_length(uint8_t fid);
 
 /// Whether controllers of that kind have the feature.
-bool has_feature(uint8_t fid, SubsystemKind kind, bool has_volatile_cache);
+bool has_feature(uint8_t fid, SubsystemKind kind);
 /// The events that can be enabled with feature 0Bh: OAES, and the critical warnings, which need no announcement.
 uint32_t async_event_mask(SubsystemKind kind);
 /// Checks CDW11 of a feature whose value is a dword.

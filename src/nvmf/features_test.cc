@@ -23,20 +23,19 @@ TEST(Features, KnowsHowMuchDataEachTransfers) {
 }
 
 TEST(Features, HasTheWriteCacheOnlyWhereThereIsOne) {
-  EXPECT_TRUE(has_feature(uint8_t(Feature::kVolatileWriteCache), kNvm, true));
-  EXPECT_FALSE(has_feature(uint8_t(Feature::kVolatileWriteCache), kNvm, false));
+  EXPECT_TRUE(has_feature(uint8_t(Feature::kVolatileWriteCache), kNvm));
 }
 
 TEST(Features, DiscoveryControllerHasEventsAndKeepAliveOnly) {
   for (unsigned fid = 0; fid < 256; ++fid) {
     const bool is_expected = Feature(fid) == Feature::kAsyncEventConfig || Feature(fid) == Feature::kKeepAliveTimer;
-    EXPECT_EQ(has_feature(uint8_t(fid), kDiscovery, true), is_expected) << fid;
+    EXPECT_EQ(has_feature(uint8_t(fid), kDiscovery), is_expected) << fid;
   }
 }
 
 TEST(Features, HasNoInterrupts) {
-  EXPECT_FALSE(has_feature(uint8_t(Feature::kInterruptCoalescing), kNvm, true));
-  EXPECT_FALSE(has_feature(uint8_t(Feature::kInterruptVector), kNvm, true));
+  EXPECT_FALSE(has_feature(uint8_t(Feature::kInterruptCoalescing), kNvm));
+  EXPECT_FALSE(has_feature(uint8_t(Feature::kInterruptVector), kNvm));
 }
 
 struct ValueCase {

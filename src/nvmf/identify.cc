@@ -54,7 +54,7 @@ void describe_common(nvme::IdentifyController& page, const Limits& limits) {
   page.msdbd = 1;
 }
 
-void describe_nvm(nvme::IdentifyController& page, const SubsystemView& view, const Limits& limits) {
+void describe_nvm(nvme::IdentifyController& page, const Limits& limits) {
   page.cntrltype = uint8_t(nvme::ControllerType::kIo);
   page.frmw = nvme::kFrmwSlot1ReadOnly | nvme::kFrmwOneSlot;
   page.lpa |= nvme::kLpaSmartPerNamespace;
@@ -64,7 +64,8 @@ void describe_nvm(nvme::IdentifyController& page, const SubsystemView& view, con
               nvme::kOncsTimestamp | nvme::kOncsVerify | nvme::kOncsCopy;
   page.fuses = nvme::kFusesCompareAndWrite;
   page.acwu = kFusedBlocksMax - 1;
-  page.vwc = nvme::kVwcFlushAllSupported | (has_volatile_cache(view) ? nvme::kVwcPresent : 0);
+  // Whatever namespaces there are now: hosts look at this once, and one with a cache may come later. Which of them have none is told by CNS 08h.
+  page.vwc = nvme::kVwcFlushAllSupported | nvme::kVwcPresent;
   page.ocfs = nvme::kOcfsFormat0;
   page.ofcs = nvme::kOfcsDisconnect;
 }
@@ -180,10 +181,6 @@ uint32_t oaes_of(SubsystemKind kind) {
   return kind == SubsystemKind::kDiscovery ? nvme::kOaesDiscoveryLog : nvme::kOaesNamespaceAttribute;
 }
 
-bool has_volatile_cache(const SubsystemView& view) {
-  return std::ranges::any_of(view.by_nsid, [](const auto& entry) { return entry.second->info().has_volatile_cache; });
-}
-
 nvme::IdentifyController identify_controller_page(const SubsystemView& view, uint16_t cntlid, const Limits& limits) {
   nvme::IdentifyController page{};
   describe_names(page, view.subsystem.config());
@@ -193,7 +190,7 @@ nvme::IdentifyController identify_controller_page(const SubsystemView& view, uin
   if (view.subsystem.is_discovery()) {
     describe_discovery(page, limits);
   } else {
-    describe_nvm(page, view, limits);
+    describe_nvm(page, limits);
   }
   return page;
 }

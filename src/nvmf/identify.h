@@ -36,7 +36,5 @@ std::array<std::byte, nvme::kIdentifySize> namespace_descriptors_page(const Name
 nvme::ControllerList controller_list_page(std::span<const uint16_t> cntlids, uint16_t first);
 /// OAES: the notices that a controller of that kind sends.
 uint32_t oaes_of(SubsystemKind kind);
-/// Whether a namespace of the subsystem has a volatile write cache: VWC, and feature 06h exists.
-bool has_volatile_cache(const SubsystemView& view);
 
 }  // namespace weft::nvmf

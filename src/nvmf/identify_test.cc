@@ -53,8 +53,8 @@ TEST(IdentifyController, AnnouncesTheLimitsInItsUnits) {
   EXPECT_EQ(page.elpe, 15);
 }
 
-TEST(IdentifyController, AnnouncesNoWriteCacheButFlushOfAllWithoutNamespaces) {
-  EXPECT_EQ(controller_page(SubsystemKind::kNvm).vwc, nvme::kVwcFlushAllSupported);
+TEST(IdentifyController, AnnouncesAWriteCacheAndFlushOfAllWithoutNamespaces) {
+  EXPECT_EQ(controller_page(SubsystemKind::kNvm).vwc, nvme::kVwcFlushAllSupported | nvme::kVwcPresent);
 }
 
 TEST(IdentifyController, OfADiscoverySubsystemHasNoNamespaces) {

@@ -114,7 +114,7 @@ MaybeContents contents_of(Controller& controller, const Command& command, const 
     case LogPage::kCommandEffects:
       if (nvme::Csi(request.csi) != nvme::Csi::kNvm) return std::unexpected(kCsiLocation);
       return copy_of(command_effects_page(kind));
-    case LogPage::kFeatureEffects: return copy_of(feature_effects_page(kind, has_volatile_cache(controller.view())));
+    case LogPage::kFeatureEffects: return copy_of(feature_effects_page(kind));
     case LogPage::kMiCommandEffects: return std::vector<std::byte>(kMiEffectsSize);
     case LogPage::kDiscovery: return discovery(controller, request);
     case LogPage::kSelfTest:
@@ -160,10 +160,10 @@ nvme::CommandEffects command_effects_page(SubsystemKind kind) {
   return page;
 }
 
-nvme::FeatureEffects feature_effects_page(SubsystemKind kind, bool has_volatile_cache) {
+nvme::FeatureEffects feature_effects_page(SubsystemKind kind) {
   nvme::FeatureEffects page{};
   for (size_t fid = 0; fid < page.fid.size(); ++fid) {
-    if (!has_feature(uint8_t(fid), kind, has_volatile_cache)) continue;
+    if (!has_feature(uint8_t(fid), kind)) continue;
     page.fid[fid] = nvme::FeatureEffects::kFsupp | nvme::FeatureEffects::kScopeController;
   }
   return page;

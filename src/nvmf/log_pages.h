@@ -29,7 +29,7 @@ void get_log_page(Controller& controller, Command& command);
 bool has_log_page(uint8_t lid, SubsystemKind kind);
 nvme::SupportedLogPages supported_log_pages_page(SubsystemKind kind);
 nvme::CommandEffects command_effects_page(SubsystemKind kind);
-nvme::FeatureEffects feature_effects_page(SubsystemKind kind, bool has_volatile_cache);
+nvme::FeatureEffects feature_effects_page(SubsystemKind kind);
 nvme::FirmwareSlotLog firmware_slot_page();
 /// As many entries as the log can hold, the newest first, the unused ones zero.
 std::vector<std::byte> error_page(const ErrorLog& log);

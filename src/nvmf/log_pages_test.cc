@@ -52,9 +52,9 @@ TEST(CommandEffects, OfADiscoveryControllerHasNoIoCommands) {
 }
 
 TEST(FeatureEffects, NamesExactlyTheFeaturesThatAreThere) {
-  const auto page = feature_effects_page(kNvm, false);
+  const auto page = feature_effects_page(kNvm);
   for (unsigned fid = 0; fid < 256; ++fid) {
-    EXPECT_EQ((page.fid[fid] & nvme::FeatureEffects::kFsupp) != 0, has_feature(uint8_t(fid), kNvm, false)) << fid;
+    EXPECT_EQ((page.fid[fid] & nvme::FeatureEffects::kFsupp) != 0, has_feature(uint8_t(fid), kNvm)) << fid;
   }
 }
 

@@ -121,15 +121,15 @@ void AdminChatter::answered(Call& call, const nvme::Cqe& cqe) {
   if (!status.ok()) {
     // A shutdown, and no other command of ours, ends the requests that wait for events.
     if (is_event && !is_running_ && status.is(status::kAbortedSqDeleted)) return;
-    // The last namespace with a volatile cache may have gone since Identify; then it is not known how those that come will be used.
-    const bool is_for_cache = call.sqe.opcode == uint8_t(AdminOpcode::kSetFeatures) && uint32_t{call.sqe.cdw10} == uint32_t(nvme::Feature::kVolatileWriteCache);
-    if (is_for_cache && status.is(status::kInvalidField)) return events_.on_lost();
     // An Identify of a namespace may come too late for it.
     if (call.sqe.opcode == uint8_t(AdminOpcode::kIdentify) && status.is(status::kInvalidNamespace)) return;
     return events_.on_wrong(fmt::format("admin command {:02x}h (CDW10 {:08x}h) failed: {}", call.sqe.opcode, uint32_t{call.sqe.cdw10},
                                         nvme::to_text(status)));
   }
   if (is_event) return event(cqe);
+  if (call.sqe.opcode == uint8_t(AdminOpcode::kSetFeatures) && uint32_t{call.sqe.cdw10} == uint32_t(nvme::Feature::kVolatileWriteCache)) {
+    is_cache_off_ = true;
+  }
   if (call.is_for_event) return wait_for_event();
   const bool is_namespace = call.sqe.opcode == uint8_t(AdminOpcode::kIdentify) &&
                             uint32_t{call.sqe.cdw10} == uint32_t(nvme::Cns::kNamespace);

@@ -35,6 +35,8 @@ class AdminChatter {
   void ask_something(Prng& prng, uint32_t nsid);
   /// Aborts `command`, or tries to.
   void abort(IoCommand& command, uint16_t qid, size_t half);
+  /// The volatile write cache is off: every write that is submitted from now on is stable.
+  bool has_switched_cache_off() const { return is_cache_off_; }
   /// Whether an Abort for this identifier is outstanding: it may hit whoever has it now.
   bool is_aborting(uint16_t qid, uint16_t cid) const;
   /// What is outstanding, without Asynchronous Event Requests.
@@ -56,6 +58,7 @@ class AdminChatter {
   std::vector<std::unique_ptr<Call>> calls_;
   size_t outstanding_ = 0;
   size_t waiting_events_ = 0;
+  bool is_cache_off_ = false;
   bool is_running_ = false;
 };
 

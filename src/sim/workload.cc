@@ -146,7 +146,7 @@ DrawnCommand Workload::draw_for(const Target& target, const CommandMix& mix) {
       .transfer_bytes = controller_.transfer_max(),
       .fused_blocks = uint32_t{controller_.identity().acwu} + 1,
       .copy = target.copy,
-      .has_write_cache = options_.is_write_cache_enabled || (controller_.identity().vwc & 1) == 0};
+      .has_write_cache = !chatter_.has_switched_cache_off()};
   return draw_command(prng_, *target.volume, options_.host, mix, bounds);
 }
 

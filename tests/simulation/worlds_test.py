@@ -29,8 +29,9 @@ def main():
         if not outcome.ok:
             failures += 1
             simulation.show(outcome)
+    seconds = time.monotonic() - begin
     print(f"{SANITIZED} worlds with sanitizers, {RELEASE} without, {len(simulation.known_seeds())} that are known: {commands} commands, "
-          f"{failures} processes failed, {time.monotonic() - begin:.0f} s")
+          f"{failures} processes failed, {seconds:.0f} s, {commands / seconds:.0f} simulated commands/s")
     return 1 if failures else 0
 
 
