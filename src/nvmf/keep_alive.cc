@@ -25,7 +25,8 @@ Duration KeepAlive::patience() const {
 void KeepAlive::arm(Instant last_activity) { reactor_.arm_at(timer_, last_activity + patience()); }
 
 void KeepAlive::check() {
-  last_activity_ = controller_.admin_queue() == nullptr ? Instant{} : controller_.admin_queue()->last_activity();
+  last_activity_ = gone_activity_;
+  if (const Queue* admin = controller_.admin_queue()) last_activity_ = std::max(last_activity_, admin->last_activity());
   if (reactor_.now() - last_activity_ < patience()) return arm(last_activity_);
   answers_missing_ = WEFT_PLANTED("keep-alive-deaf-to-io-queues") ? 0 : controller_.io_queues().size();
   if (answers_missing_ == 0) return answered({});

@@ -136,7 +136,8 @@ void Queue::come_home() {
     });
   }
   // The controller may hold messages for this queue; it is destroyed only when the controller has let go of it.
-  controller_->shard().reactor().post([this, controller = controller_] {
+  controller_->shard().reactor().post([this, controller = controller_, heard = last_activity_] {
+    controller->keep_alive().heard(heard);
     controller->remove_io_queue(*this);
     shard_.reactor().post([this] {
       shard_.remove(*this);
