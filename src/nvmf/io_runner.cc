@@ -139,16 +139,31 @@ void IoRunner::io_done(bdev::Io& io, nvme::Status io_status) {
       return succeed(command);
     case IoOpcode::kWrite:
     case IoOpcode::kWriteZeroes: return succeed(command);
-    case IoOpcode::kFlush: return command.target_view != nullptr ? succeed(command) : flush_next(command);
+    case IoOpcode::kFlush: return command.target_view != nullptr ? succeed(command) : next_step(command);
     case IoOpcode::kCompare: {
       const size_t size = WEFT_PLANTED("compare-too-little") ? 8 : command.data.size();
       const bool is_equal = std::memcmp(command.data.data(), command.scratch.data(), size) == 0;
       return is_equal ? succeed(command) : queue.complete(command, status::kCompareFailure.with_dnr());
     }
+    case IoOpcode::kVerify:
+    case IoOpcode::kDatasetManagement:
+    case IoOpcode::kCopy: return next_step(command);
+  }
+}
+
+void IoRunner::next_step(Command& command) {
+  if (command.queue->state() == QueueState::kDetached) return command.queue->complete(command, status::kAbortedSqDeleted);
+  switch (opcode_of(command)) {
+    case IoOpcode::kFlush: return flush_next(command);
     case IoOpcode::kVerify: return verify_next(command);
     case IoOpcode::kDatasetManagement: return deallocate_next(command);
     case IoOpcode::kCopy: return copy_done(command);
+    case IoOpcode::kRead:
+    case IoOpcode::kWrite:
+    case IoOpcode::kWriteZeroes:
+    case IoOpcode::kCompare: break;
   }
+  WEFT_ASSERT(!"a command of several steps");
 }
 
 void IoRunner::succeed(Command& command) {

@@ -22,6 +22,8 @@ class IoRunner {
   static void want_scratch(Command& command, uint64_t bytes);
   static void read(Command& command);
   static void compare(Command& command);
+  /// A device has ended one step of a command that has several. When its connection is gone, that was the last: the host may be writing by another.
+  static void next_step(Command& command);
   static void verify_next(Command& command);
   static void copy_start(Command& command);
   static void copy_next(Command& command);

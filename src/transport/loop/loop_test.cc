@@ -192,6 +192,21 @@ TEST_P(Loop, CopyMovesRangesAndVerifyReadsThem) {
   EXPECT_TRUE(io->status({.sqe = sqe, .from_host = std::as_bytes(std::span{ranges})}).is(status::kLbaOutOfRange));
 }
 
+TEST_P(Loop, ACopyTakesNoFurtherStepWhenItsConnectionIsGone) {
+  std::array<nvme::CopyRange, 2> ranges{};
+  ranges[1].slba = 50;
+  nvme::Sqe sqe = io_sqe(IoOpcode::kCopy, 200, 2);
+  sqe.nsid = 2;
+  std::optional<nvme::Cqe> cqe;
+  io->start({.sqe = sqe, .from_host = std::as_bytes(std::span{ranges})}, cqe);
+  target.until([&] { return slow.ios.size() == 1; });  // the read of the first range
+  io->connection().disconnect();
+  target.until([&] { return io->connection().queue().state() == nvmf::QueueState::kDetached; });
+  slow.finish_all();
+  target.until([&] { return io->connection().is_detached(); });
+  EXPECT_TRUE(slow.ios.empty());
+}
+
 TEST_P(Loop, DeallocateAndWriteZeroesReadBackAsZeroes) {
   const std::vector<std::byte> zeroes(512);
   for (const uint64_t lba : {30, 31, 32}) EXPECT_TRUE(write(lba, pattern(512, 9)).ok());
