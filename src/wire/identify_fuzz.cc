@@ -1,14 +1,16 @@
-// Feeds arbitrary bytes to every dump and decoder of nvme/ and fabrics/: a dump reads its struct and nothing beyond it,
-// what it writes is printable, ends where it should and has the texts of the struct whole; what decoders give is
-// encoded to the same bits again. The bytes are copied to a buffer of exactly the struct's size, so that
-// AddressSanitizer sees a read behind its end.
+// Feeds arbitrary bytes to every dump and decoder of nvme/ and fabrics/, one to an input: a dump reads its struct and
+// nothing beyond it, what it writes is printable, ends where it should and has the texts of the struct whole; what
+// decoders give is encoded to the same bits again. The bytes are copied to a buffer of exactly the struct's size, so
+// that AddressSanitizer sees a read behind its end. Input: | kReaders index | bytes |
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "fuzz/input.h"
 #include "wire/fabrics/nqn.h"
 #include "wire/print.h"
 #include "wire/text_field.h"
 #include "wire/uuid.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -28,11 +30,6 @@ void dump(std::span<const std::byte> input) {
   check_printable(to_text(*value));
 }
 
-template <weft::WireStruct... T>
-void dump_each(std::span<const std::byte> input) {
-  (dump<T>(input), ...);
-}
-
 /// The struct at the front of the input.
 template <weft::WireStruct T>
 T front(std::span<const std::byte> input) {
@@ -49,11 +46,15 @@ void check_whole(const T& value, const Texts&... texts) {
   WEFT_ASSERT(dump.find('\n') == std::string::npos || dump.back() == '\n');
 }
 
-void check_texts(std::span<const std::byte> input) {
+void check_controller(std::span<const std::byte> input) {
   const auto id = front<weft::nvme::IdentifyController>(input);
   check_whole(id, id.sn, id.mn, id.fr, id.subnqn);
+}
+void check_entry(std::span<const std::byte> input) {
   const auto entry = front<weft::fabrics::DiscoveryLogEntry>(input);
   check_whole(entry, entry.trsvcid, entry.subnqn, entry.traddr);
+}
+void check_connect(std::span<const std::byte> input) {
   const auto connect = front<weft::fabrics::ConnectData>(input);
   check_whole(connect, connect.subnqn, connect.hostnqn);
 }
@@ -71,25 +72,62 @@ void check_codecs(std::span<const std::byte> input) {
   WEFT_ASSERT(again.has_value() && *again == uuid);
 }
 
+// These read a length out of the bytes; the fuzzer's own buffer ends where the input does.
+void read_pdu(std::span<const std::byte> input) { check_printable(weft::tcp::pdu_to_text(input)); }
+void read_descriptors(std::span<const std::byte> input) {
+  check_printable(weft::nvme::namespace_descriptors_to_text(input));
+}
+void read_nqn(std::span<const std::byte> input) {
+  weft::fabrics::is_valid_nqn({reinterpret_cast<const char*>(input.data()), input.size()});
+}
+
+using namespace weft::nvme;
+using namespace weft::fabrics;
+using Reader = void (*)(std::span<const std::byte> input);
+// Inputs name them by index: new ones come last.
+constexpr std::array<Reader, 35> kReaders{
+    &dump<Sqe>,
+    &dump<Cqe>,
+    &dump<SglDescriptor>,
+    &dump<DsmRange>,
+    &dump<CopyRange>,
+    &dump<IdentifyController>,
+    &dump<NvmIdentifyController>,
+    &dump<IdentifyNamespace>,
+    &dump<NvmIdentifyNamespace>,
+    &dump<IndependentIdentifyNamespace>,
+    &dump<NamespaceList>,
+    &dump<ControllerList>,
+    &dump<IocsCombinations>,
+    &dump<SupportedLogPages>,
+    &dump<ErrorLogEntry>,
+    &dump<SmartLog>,
+    &dump<FirmwareSlotLog>,
+    &dump<ChangedNamespaces>,
+    &dump<CommandEffects>,
+    &dump<FeatureEffects>,
+    &dump<Timestamp>,
+    &dump<HostBehavior>,
+    &dump<ConnectSqe>,
+    &dump<ConnectData>,
+    &dump<PropertySqe>,
+    &dump<DisconnectSqe>,
+    &dump<DiscoveryLogHeader>,
+    &dump<DiscoveryLogEntry>,
+    &check_controller,
+    &check_entry,
+    &check_connect,
+    &check_codecs,
+    &read_pdu,
+    &read_descriptors,
+    &read_nqn,
+};
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::span<const std::byte> input = std::as_bytes(std::span(data, size));
-  dump_each<weft::nvme::Sqe, weft::nvme::Cqe, weft::nvme::SglDescriptor, weft::nvme::DsmRange, weft::nvme::CopyRange>(
-      input);
-  dump_each<weft::nvme::IdentifyController, weft::nvme::NvmIdentifyController, weft::nvme::IdentifyNamespace,
-            weft::nvme::NvmIdentifyNamespace, weft::nvme::IndependentIdentifyNamespace, weft::nvme::NamespaceList,
-            weft::nvme::ControllerList, weft::nvme::IocsCombinations>(input);
-  dump_each<weft::nvme::SupportedLogPages, weft::nvme::ErrorLogEntry, weft::nvme::SmartLog, weft::nvme::FirmwareSlotLog,
-            weft::nvme::ChangedNamespaces, weft::nvme::CommandEffects, weft::nvme::FeatureEffects,
-            weft::nvme::Timestamp, weft::nvme::HostBehavior>(input);
-  dump_each<weft::fabrics::ConnectSqe, weft::fabrics::ConnectData, weft::fabrics::PropertySqe,
-            weft::fabrics::DisconnectSqe, weft::fabrics::DiscoveryLogHeader, weft::fabrics::DiscoveryLogEntry>(input);
-  check_texts(input);
-  check_codecs(input);
-  // These read a length out of the bytes; the fuzzer's own buffer ends where the input does.
-  check_printable(weft::tcp::pdu_to_text(input));
-  check_printable(weft::nvme::namespace_descriptors_to_text(input));
-  weft::fabrics::is_valid_nqn({reinterpret_cast<const char*>(data), size});
+  weft::fuzz::Input input(data, size);
+  const uint8_t reader = input.byte();
+  kReaders[reader % kReaders.size()](input.rest());
   return 0;
 }
