@@ -11,8 +11,23 @@
 
 namespace weft::fuzz {
 
-/// By the connection's last ICReq.
+// Option 1 of a script for the target's side: connections that are live queues before the first step, from the admin
+// queue on, and their digests.
+inline constexpr uint8_t kOptionLiveQueues = 3;
+inline constexpr uint8_t kOptionLiveHeaderDigest = 1 << 2;
+inline constexpr uint8_t kOptionLiveDataDigest = 1 << 3;
+
+inline uint8_t live_queues(const Script& script) { return script.options[1] & kOptionLiveQueues; }
+inline Digests digests_of_live(const Script& script) {
+  return {(script.options[1] & kOptionLiveHeaderDigest) != 0, (script.options[1] & kOptionLiveDataDigest) != 0};
+}
+inline tcp::testing::PeerOptions peer_of(Digests digests) {
+  return {.has_header_digest = digests.header, .has_data_digest = digests.data};
+}
+
+/// Those of a live queue, or by the connection's last ICReq.
 inline Digests digests_of_host(const Script& script, uint8_t connection) {
+  if (connection < live_queues(script)) return digests_of_live(script);
   Digests digests;
   for (const Step& step : script.steps) {
     const auto* request = view<tcp::IcReq>(step.bytes);
@@ -55,7 +70,9 @@ class HostPhrases {
       steps.push_back(step(0, tcp::testing::property_set(2, nvme::property::kCc, kEnabled, peer(digests))));
     return steps;
   }
+  /// Connection 0 is mostly an admin queue, the others are mostly not: what is for the one is seldom sent on the other.
   static std::vector<Step> property(Prng& prng, Digests digests, uint8_t connection) {
+    if (connection != 0 && !prng.one_in(8)) return io(prng, digests, connection);
     static constexpr std::array<uint32_t, 4> kValues{kEnabled, 0, kEnabled | 1 << 14, kEnabled | 2 << 14};
     static constexpr std::array<uint32_t, 5> kOffsets{0, 8, 0x14, 0x1c, 0x20};
     Bytes bytes =
@@ -70,6 +87,10 @@ class HostPhrases {
     return {step(connection, bytes)};
   }
   static std::vector<Step> admin(Prng& prng, Digests digests, uint8_t connection) {
+    if (connection != 0 && !prng.one_in(8)) return io(prng, digests, connection);
+    return admin_command(prng, digests, connection);
+  }
+  static std::vector<Step> admin_command(Prng& prng, Digests digests, uint8_t connection) {
     static constexpr std::array<uint8_t, 8> kOpcodes{0x06, 0x02, 0x09, 0x0a, 0x0c, 0x18, 0x08, 0x06};
     static constexpr std::array<uint8_t, 16> kFeatures{1,    2,    4,    5,    6,    7,    8,    9,
                                                        0x0a, 0x0b, 0x0e, 0x0f, 0x16, 0x19, 0x81, 0x84};
@@ -94,6 +115,7 @@ class HostPhrases {
     return data_command(prng, sqe, length, digests, connection);
   }
   static std::vector<Step> io(Prng& prng, Digests digests, uint8_t connection) {
+    if (connection == 0 && !prng.one_in(8)) return admin_command(prng, digests, connection);
     static constexpr std::array<uint8_t, 10> kOpcodes{0, 1, 1, 1, 2, 2, 5, 8, 9, 0x0c};
     const auto blocks = uint32_t(1 + (prng.one_in(4) ? prng.below(64) : prng.below(4)));
     nvme::Sqe sqe = command(prng.one_in(8) ? uint8_t{0x19} : kOpcodes[prng.below(kOpcodes.size())], cid(prng));
@@ -150,9 +172,7 @@ class HostPhrases {
  private:
   static constexpr uint32_t kEnabled = 1 | 6 << 16 | 4 << 20;
 
-  static tcp::testing::PeerOptions peer(Digests digests) {
-    return {.has_header_digest = digests.header, .has_data_digest = digests.data};
-  }
+  static tcp::testing::PeerOptions peer(Digests digests) { return peer_of(digests); }
   static Step step(uint8_t connection, Bytes bytes) { return {.connection = connection, .bytes = std::move(bytes)}; }
   static uint16_t cid(Prng& prng) { return uint16_t(prng.below(8)); }
   static nvme::Sqe command(uint8_t opcode, uint16_t cid) {

@@ -44,7 +44,10 @@ class PduMutator {
   static constexpr size_t kStepBytesMax = 20000;
 
   void mutate_once(Script& script) {
-    if (script.steps.empty()) return insert_phrase(script);
+    if (script.steps.empty()) {
+      for (uint8_t& option : script.options) option = uint8_t(prng_.one_in(2) ? prng_.next() : 0);
+      return insert_phrase(script);
+    }
     switch (prng_.below(20)) {
       case 0:
       case 1:

@@ -1,8 +1,10 @@
 // Commands of hostile hosts on a live target, by function call: fabrics, admin and I/O commands on up to eight queues
-// over two reactors, with data in the capsule or on request, aborts, lost connections, devices that fail, are late or
-// are removed, and time. Every command completes at most once, with its own CID, and at least once unless its
-// connection has ended; afterwards everything is home. Input: operations
-//   | what 2:0, queue 5:3, no turn 7 | arguments, by what |
+// over two reactors, with data in the capsule or on request, aborts, lost connections, devices that fail or are late,
+// a target that is changed while it serves, and time. Every command completes at most once, with its own CID, and at
+// least once unless its connection has ended; every change is answered once; afterwards everything is home. Arguments
+// that are zero make what works: queues 0 and 4 are admin queues, the others I/O queues of the latest controller.
+// Input: | limits | queues that are live before the first operation 1:0 | operation | …
+//   operation: | what 2:0, queue 5:3, no turn 7 | arguments, by what |
 #include "base/bytes.h"
 #include "bdev/delay/delay_bdev.h"
 #include "bdev/error/error_bdev.h"
@@ -15,6 +17,7 @@
 #include "wire/fabrics/connect.h"
 #include "wire/nvme/identify.h"
 #include "wire/nvme/log_pages.h"
+#include "wire/nvme/registers.h"
 #include "wire/print.h"
 
 #include <algorithm>
@@ -24,18 +27,22 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
 
 using namespace weft;
 
-constexpr char kNqn[] = "nqn.2026-01.test:weft";
+constexpr std::array<const char*, 2> kNqns{"nqn.2026-01.test:weft", "nqn.2026-01.test:other"};
+constexpr char kHostNqn[] = "nqn.2026-01.test:host";
 constexpr size_t kReactors = 2;
 constexpr size_t kQueues = 8;
 constexpr size_t kOperationsMax = 400;
 constexpr uint32_t kBlockSize = 512;
 constexpr uint64_t kBlocks = 128;
+constexpr uint64_t kBlocksAvailable = 192;
 constexpr uint32_t kShare = 64 << 10;   // bytes
 constexpr Duration kLate = seconds(2);  // longer than kIoTimeoutMs
 constexpr uint32_t kIoTimeoutMs = 1000;
@@ -76,21 +83,33 @@ class World {
       resources.push_back({*reactors_[i], memory_});
     }
     target_ = std::move(*nvmf::Target::create(limits_of(choice), resources));
-    subsystem_ = *target_->add_subsystem(
-        {.nqn = kNqn, .serial = "FUZZ", .access = {.allow_any_host = true}, .has_subsystem_reset = true});
-    target_->set_listeners({{.host = "127.0.0.1", .port = 4420, .is_loopback = true}});
-    for (uint32_t nsid = 1; nsid <= 4; ++nsid) add(nsid);
+    subsystems_[0] = *target_->add_subsystem(config_of(0));
+    target_->set_listeners({kListener});
+    for (uint32_t nsid = 1; nsid <= 4; ++nsid) add(*subsystems_[0], nsid);
+    settle();
   }
   ~World() {
     end();
     target_.reset();
   }
 
+  /// Queues 0 to `count` - 1 connect, and the controller is enabled.
+  void prepare(size_t count) {
+    fuzz::Input defaults{nullptr, 0};
+    for (size_t i = 0; i < count; ++i) {
+      connect(open(i), i, defaults);
+      settle();
+      if (i == 0) property(ends_[0], defaults);
+      settle();
+    }
+  }
   void run(fuzz::Input& input) {
     for (size_t left = kOperationsMax; left > 0 && !input.is_empty(); --left) operate(input);
   }
 
  private:
+  static inline const nvmf::ListenerRecord kListener{.host = "127.0.0.1", .port = 4420, .is_loopback = true};
+
   struct End {
     std::unique_ptr<loop::Connection> connection;
     std::vector<std::unique_ptr<Sent>> sent;
@@ -121,17 +140,29 @@ class World {
     for (Duration passed{}; !is_true() && passed < kLongest; passed = passed + milliseconds(50)) pass(milliseconds(50));
     WEFT_ASSERT(is_true());
   }
+  static nvmf::SubsystemConfig config_of(size_t which) {
+    return {.nqn = kNqns[which], .serial = "FUZZ", .access = {.allow_any_host = true}, .has_subsystem_reset = true};
+  }
+  /// What a change of the target is answered with.
+  nvmf::Done told() {
+    ++unanswered_;
+    return [this, is_told = false](const Result<void>& result) mutable {
+      WEFT_ASSERT(!std::exchange(is_told, true));
+      WEFT_ASSERT(result.has_value() || !result.error().what().empty());
+      --unanswered_;
+    };
+  }
   /// 1 is memory, 2 is late with everything, 3 fails some of it, 4 is late with writes.
-  void add(uint32_t nsid) {
-    auto device = std::move(*bdev::make_ram(memory_, "ram", kBlocks, kBlockSize));
+  void add(nvmf::Subsystem& subsystem, uint32_t nsid) {
+    auto device = std::move(*bdev::make_ram(
+        memory_, "ram", {.block_count = kBlocks, .blocks_available = kBlocksAvailable, .block_size = kBlockSize}));
     if (nsid == 2)
       device = bdev::make_delay(std::move(device), {.op = bdev::OpClass::kAny, .delay = milliseconds(100)});
     if (nsid == 3) device = bdev::make_error(std::move(device), {.skip = 2, .times = 3});
     if (nsid == 4) device = bdev::make_delay(std::move(device), {.op = bdev::OpClass::kWrite, .delay = kLate});
     nvmf::NamespaceIdentity identity;
     identity.uuid[15] = identity.nguid[15] = std::byte(nsid);
-    target_->add_namespace(*subsystem_, nsid, identity, std::move(device), [](const Result<void>&) {});
-    settle();
+    target_->add_namespace(subsystem, nsid, identity, std::move(device), told());
   }
 
   /// What the target owes when no host is left: nothing.
@@ -151,7 +182,8 @@ class World {
       for (size_t share = 0; share < kShareCount; ++share)
         WEFT_ASSERT(shard->buffers().bytes_in_use(Share(share)) == 0);
     }
-    WEFT_ASSERT(subsystem_->registry().cntlids().empty());
+    for (const auto& subsystem : target_->subsystems()) WEFT_ASSERT(subsystem->registry().cntlids().empty());
+    pass_until([&] { return unanswered_ == 0; });
     bool is_stopped = false;
     target_->stop([&] { is_stopped = true; });
     pass_until([&] { return is_stopped; });
@@ -165,23 +197,28 @@ class World {
 
   // --- operations
   // ---------------------------------------------------------------------------------------------------------
-  void operate(fuzz::Input& input) {
-    const uint8_t head = input.byte();
-    const size_t index = head >> 3 & 7;
+  static bool is_admin(size_t index) { return index % 4 == 0; }
+  End& open(size_t index) {
     End& end = ends_[index];
     if (end.connection != nullptr && end.connection->is_closed()) close(end);
     if (end.connection == nullptr)
       end.connection = std::make_unique<loop::Connection>(*target_->shards()[index % kReactors]);
+    return end;
+  }
+  void operate(fuzz::Input& input) {
+    const uint8_t head = input.byte();
+    const size_t index = head >> 3 & 7;
+    End& end = open(index);
     switch (head & 7) {
       case 0:
-        connect(end, input);
+        connect(end, index, input);
         break;
       case 1:
         property(end, input);
         break;
       case 2:
       case 3:
-        command(end, input);
+        command(end, is_admin(index), input);
         break;
       case 4:
         pass(milliseconds(50 * (input.byte() % 64)));
@@ -193,7 +230,7 @@ class World {
         end.connection->disconnect();
         break;
       case 7:
-        change_namespace(input.byte());
+        change_target(input);
         break;
       default:
         break;
@@ -202,83 +239,117 @@ class World {
     check();
   }
 
-  void connect(End& end, fuzz::Input& input) {
+  /// | SQSIZE 0, CATTR 1, KATO 2, discovery 3, who 4, data on request 5, QID and CNTLID 6 | those of them |
+  void connect(End& end, size_t index, fuzz::Input& input) {
     const uint8_t how = input.byte();
     fabrics::ConnectSqe sqe{};
     sqe.opcode = nvme::kFabricsOpcode;
     sqe.fctype = uint8_t(fabrics::Fctype::kConnect);
-    sqe.qid = uint16_t(how & 3);
-    sqe.sqsize = (how & 4) != 0 ? uint16_t{input.get<le16>()} : uint16_t{15};
-    sqe.cattr = (how & 8) != 0 ? input.byte() : uint8_t{0};
-    sqe.kato = (how & 16) != 0 ? uint32_t{input.get<le16>()} : 0u;
+    sqe.qid = uint16_t(index % 4);
+    sqe.sqsize = (how & 1) != 0 ? uint16_t{input.get<le16>()} : uint16_t{15};
+    sqe.cattr = (how & 2) != 0 ? input.byte() : uint8_t{0};
+    sqe.kato = (how & 4) != 0 ? uint32_t{input.get<le16>()} : 0u;
+    const uint8_t who = (how & 16) != 0 ? input.byte() : uint8_t{'n'};
     fabrics::ConnectData data{};
     data.hostid[0] = std::byte{1};
-    data.cntlid = (how & 3) == 0 ? fabrics::kCntlidDynamic : uint16_t{input.byte()};
-    const char* nqn = (how & 32) != 0 ? fabrics::kDiscoveryNqn : kNqn;
-    std::memcpy(data.subnqn.data(), nqn, std::strlen(nqn));
-    std::memcpy(data.hostnqn.data(), kNqn, sizeof kNqn);
-    data.hostnqn[0] = (how & 64) != 0 ? char(input.byte()) : 'n';
+    data.cntlid = is_admin(index) ? fabrics::kCntlidDynamic : cntlid_;
+    if ((how & 64) != 0) {
+      sqe.qid = input.byte();
+      data.cntlid = uint16_t{input.byte()};
+    }
+    const std::string_view nqn = (how & 8) != 0 ? fabrics::kDiscoveryNqn : kNqns[who >> 7];
+    std::memcpy(data.subnqn.data(), nqn.data(), nqn.size());
+    std::memcpy(data.hostnqn.data(), kHostNqn, sizeof kHostNqn);
+    data.hostnqn[0] = char(who & 0x7f);
     const auto bytes = bytes_of(data);
-    submit(end, std::bit_cast<nvme::Sqe>(sqe), {bytes.begin(), bytes.end()}, (how & 128) != 0);
+    submit(end, std::bit_cast<nvme::Sqe>(sqe), {bytes.begin(), bytes.end()}, (how & 32) != 0);
   }
 
+  /// | get 0, attributes 2:1, odd 3, offset 7:4 | value |; without attributes: CC, so that the controller is enabled.
   void property(End& end, fuzz::Input& input) {
     const uint8_t how = input.byte();
     fabrics::PropertySqe sqe{};
     sqe.opcode = nvme::kFabricsOpcode;
     sqe.fctype = uint8_t((how & 1) != 0 ? fabrics::Fctype::kPropertyGet : fabrics::Fctype::kPropertySet);
-    sqe.attrib = uint8_t(how >> 1 & 7);
-    sqe.ofst = uint32_t(how >> 4) * 4 + ((how & 8) != 0 ? 1u : 0u);
-    sqe.value = uint32_t{input.get<le32>()};
-    if ((how & 0xf0) == 0xf0) {  // a host that enables its controller
-      sqe.ofst = 0x14u;
-      sqe.value = uint64_t{1 | 6 << 16 | 4 << 20};
+    sqe.ofst = nvme::property::kCc;
+    sqe.value = uint64_t{1 | 6 << 16 | 4 << 20};
+    if ((how & 6) != 0) {
+      sqe.attrib = uint8_t((how >> 1 & 3) - 1);
+      sqe.ofst = uint32_t(how >> 4) * 4 + ((how & 8) != 0 ? 1u : 0u);
+      sqe.value = uint32_t{input.get<le32>()};
     }
     submit(end, std::bit_cast<nvme::Sqe>(sqe), {}, false);
   }
 
-  /// | opcode | flags of the SQE 1:0, right length 2, on request 3, more dwords 4, length in bytes 5 | nsid | cid |
-  /// cdw10 | cdw11 | cdw12 | … |
-  void command(End& end, fuzz::Input& input) {
+  static uint8_t opcode_of(bool is_of_admin, fuzz::Input& input) {
+    static constexpr std::array<uint8_t, 8> kAdmin{0x06, 0x02, 0x09, 0x0a, 0x0c, 0x08, 0x18, 0x06};
+    static constexpr std::array<uint8_t, 8> kIo{0x01, 0x02, 0x05, 0x09, 0x19, 0x00, 0x08, 0x0c};
+    const uint8_t byte = input.byte();
+    if (byte >= 0xc0) return input.byte();
+    return (is_of_admin ? kAdmin : kIo)[byte % kIo.size()];
+  }
+  /// | opcode | pair or flags 1:0, length 2, data on request 3, dwords 4, data 5, whole CDW12 6, any NSID 7 | nsid |
+  /// cid | cdw10 | cdw12 | those of them |
+  void command(End& end, bool is_of_admin, fuzz::Input& input) {
     nvme::Sqe sqe{};
-    sqe.opcode = input.byte();
+    sqe.opcode = opcode_of(is_of_admin, input);
     const uint8_t how = input.byte();
-    sqe.flags = how & 3;
     const uint8_t nsid = input.byte();
-    sqe.nsid = nsid == 0xff ? nvme::kNsidAll : uint32_t{nsid};
+    sqe.nsid = (how & 128) == 0 ? 1 + (nsid & 3u) : nsid == 0xff ? nvme::kNsidAll : uint32_t{nsid};
     sqe.cid = input.byte();
-    sqe.cdw10 = input.get<le32>();
-    sqe.cdw11 = (how & 16) != 0 ? input.get<le32>() : le32{0u};
-    sqe.cdw12 = (how & 64) != 0 ? input.get<le32>() : le32{uint32_t{input.byte()}};
+    sqe.cdw10 = uint32_t{input.byte()};
+    sqe.cdw12 = uint32_t{input.byte()} & 15u;
+    if (is_of_admin && sqe.opcode == uint8_t(nvme::AdminOpcode::kGetLogPage)) sqe.cdw10 = sqe.cdw10 | 0xff0000u;
     if ((how & 16) != 0) {
+      sqe.cdw10 = input.get<le32>();
+      sqe.cdw11 = input.get<le32>();
       sqe.cdw13 = input.get<le32>();
       sqe.cdw14 = input.get<le32>();
     }
-    size_t length = (how & 4) == 0 ? right_length(sqe) : uint16_t{input.get<le16>()};
+    if ((how & 64) != 0) sqe.cdw12 = input.get<le32>();
+    if ((how & 3) == 3) sqe.flags = input.byte() & 3;
+    if ((how & 3) == 2) {  // a fused pair
+      sqe.opcode = uint8_t(nvme::IoOpcode::kCompare);
+      sqe.flags = uint8_t(nvme::Fuse::kFirst);
+      submit_with_data(end, is_of_admin, sqe, how, input);
+      sqe.opcode = uint8_t(nvme::IoOpcode::kWrite);
+      sqe.flags = uint8_t(nvme::Fuse::kSecond);
+      sqe.cid = uint16_t(sqe.cid + 1);
+    }
+    submit_with_data(end, is_of_admin, sqe, how, input);
+  }
+  void submit_with_data(End& end, bool is_of_admin, const nvme::Sqe& sqe, uint8_t how, fuzz::Input& input) {
+    uint64_t length = is_of_admin ? admin_length(sqe) : io_length(sqe);
+    if ((how & 4) != 0) length = uint16_t{input.get<le16>()};
     if (length > 2 * kShare) length = 0;
     std::vector<std::byte> data(length);
     if (nvme::direction_of(sqe.opcode) == nvme::DataDirection::kHostToController)
       copy_window(data, input.take((how & 32) != 0 ? 96 : 0), 0);
     submit(end, sqe, std::move(data), (how & 8) != 0);
   }
-  static size_t right_length(const nvme::Sqe& sqe) {
-    // The opcodes of both kinds of queues, as far as they do not contradict.
+  static uint64_t admin_length(const nvme::Sqe& sqe) {
+    switch (sqe.opcode) {
+      case uint8_t(nvme::AdminOpcode::kIdentify):
+        return nvme::kIdentifySize;
+      case uint8_t(nvme::AdminOpcode::kGetLogPage):
+        return nvme::GetLogPage::from(sqe).length_bytes;
+      case uint8_t(nvme::AdminOpcode::kSetFeatures):
+      case uint8_t(nvme::AdminOpcode::kGetFeatures):
+        return nvmf::feature_data_length(uint8_t(sqe.cdw10));
+      default:
+        return 0;
+    }
+  }
+  static uint64_t io_length(const nvme::Sqe& sqe) {
     switch (sqe.opcode) {
       case uint8_t(nvme::IoOpcode::kWrite):
       case uint8_t(nvme::IoOpcode::kCompare):
-        return size_t{sqe.block_count()} * kBlockSize;
-      case uint8_t(nvme::IoOpcode::kRead):  // also Get Log Page
-        return (sqe.cdw10 >> 16) != 0 ? size_t(nvme::GetLogPage::from(sqe).length_bytes)
-                                      : size_t{sqe.block_count()} * kBlockSize;
-      case uint8_t(nvme::IoOpcode::kDatasetManagement):  // also Set Features
-        return std::max(size_t{nvmf::feature_data_length(uint8_t(sqe.cdw10))},
-                        ((sqe.cdw10 & 0xff) + 1) * sizeof(nvme::DsmRange));
+      case uint8_t(nvme::IoOpcode::kRead):
+        return uint64_t{sqe.block_count()} * kBlockSize;
+      case uint8_t(nvme::IoOpcode::kDatasetManagement):
+        return ((sqe.cdw10 & 0xff) + 1) * sizeof(nvme::DsmRange);
       case uint8_t(nvme::IoOpcode::kCopy):
         return ((sqe.cdw12 & 0xff) + 1) * sizeof(nvme::CopyRange);
-      case uint8_t(nvme::AdminOpcode::kIdentify):
-        return nvme::kIdentifySize;
-      case uint8_t(nvme::AdminOpcode::kGetFeatures):
-        return nvmf::feature_data_length(uint8_t(sqe.cdw10));
       default:
         return 0;
     }
@@ -292,10 +363,14 @@ class World {
     const uint8_t bits = sqe.opcode == nvme::kFabricsOpcode ? sqe.fctype() : sqe.opcode;
     if (nvme::direction_of(bits) == nvme::DataDirection::kHostToController) request.from_host = sent.data;
     if (nvme::direction_of(bits) == nvme::DataDirection::kControllerToHost) request.to_host = sent.data;
-    request.on_done = [&sent](const nvme::Cqe& cqe) {
+    const bool is_admin_connect = sqe.opcode == nvme::kFabricsOpcode &&
+                                  sqe.fctype() == uint8_t(fabrics::Fctype::kConnect) &&
+                                  std::bit_cast<fabrics::ConnectSqe>(sqe).qid == 0;
+    request.on_done = [this, &sent, is_admin_connect](const nvme::Cqe& cqe) {
       WEFT_ASSERT(cqe.cid == sent.cid);
       WEFT_ASSERT((cqe.status & 1) == 0);
       WEFT_ASSERT(!nvme::to_text(cqe).empty());
+      if (is_admin_connect && cqe.decoded_status().ok()) cntlid_ = uint16_t(cqe.dw0);
       ++sent.completions;
     };
     if (!end.connection->submit(std::move(request))) end.sent.pop_back();
@@ -306,10 +381,45 @@ class World {
     if ((how & 1) == 0) end.connection->deliver_all();
   }
 
-  void change_namespace(uint8_t how) {
+  /// | NSID - 1 1:0, add and not remove 2, what 5:3, second subsystem 6 | value, by what |
+  void change_target(fuzz::Input& input) {
+    const uint8_t how = input.byte();
     const uint32_t nsid = 1 + (how & 3);
-    if ((how & 4) != 0) return add(nsid);
-    target_->remove_namespace(*subsystem_, nsid, [](const Result<void>&) {});
+    const size_t which = how >> 6 & 1;
+    nvmf::Subsystem*& subsystem = subsystems_[which];
+    const auto what = uint8_t(how >> 3 & 7);
+    if (what == 1) {
+      return target_->set_listeners((how & 4) != 0 ? std::vector{kListener} : std::vector<nvmf::ListenerRecord>{},
+                                    [told = told()]() mutable { told({}); });
+    }
+    if (subsystem == nullptr) return add_subsystem(which);
+    switch (what) {
+      case 2:
+        return target_->resize_namespace(*subsystem, nsid, input.byte(), told());
+      case 3:
+        return set_access(*subsystem, input.byte());
+      case 4:
+        // It may go later, but nobody asks for it again.
+        return target_->remove_subsystem(*std::exchange(subsystem, nullptr), told());
+      case 5:
+        static_cast<void>(target_->clear_failure(*subsystem, nsid));
+        return;
+      default:
+        if ((how & 4) != 0) return add(*subsystem, nsid);
+        return target_->remove_namespace(*subsystem, nsid, told());
+    }
+  }
+  void add_subsystem(size_t which) {
+    target_->add_subsystem(config_of(which), [this, which, told = told()](Result<nvmf::Subsystem*> added) mutable {
+      if (added) subsystems_[which] = *added;
+      told(added ? Result<void>{} : std::unexpected(added.error()));
+    });
+  }
+  void set_access(nvmf::Subsystem& subsystem, uint8_t choice) {
+    nvmf::HostAccess access{.allow_any_host = (choice & 1) != 0, .hosts = {}};
+    if ((choice & 2) != 0) access.hosts.emplace_back("nqn.2026-01.test:nobody");
+    if ((choice & 4) != 0) access.hosts.emplace_back(kHostNqn);
+    target_->set_access(subsystem, std::move(access), told());
   }
 
   /// Commands complete once; those that have not are what the connection still knows.
@@ -331,7 +441,9 @@ class World {
   testing_support::HeapMemory memory_;
   std::array<std::unique_ptr<Reactor>, kReactors> reactors_;
   std::unique_ptr<nvmf::Target> target_;
-  nvmf::Subsystem* subsystem_ = nullptr;
+  std::array<nvmf::Subsystem*, kNqns.size()> subsystems_{};  // null: there is none, or it goes
+  size_t unanswered_ = 0;                                    // changes of the target
+  uint16_t cntlid_ = 1;                                      // of the latest controller
   std::array<End, kQueues> ends_;
   std::vector<End> closed_;
 };
@@ -341,6 +453,7 @@ class World {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::Input input(data, size);
   World world(input.byte());
+  world.prepare(input.byte() & 3);
   world.run(input);
   return 0;
 }

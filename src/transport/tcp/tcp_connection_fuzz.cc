@@ -1,6 +1,7 @@
 // Scripts of PDUs (fuzz/pdu_script.h) from hostile hosts, cut anywhere, against a live target with two namespaces: up
 // to four connections at a time, so that the queues of a controller, their commands and their ends meet. What the
-// target answers must be what any host can read; afterwards everything is home. Option 0: which limits are hostile.
+// target answers must be what any host can read; afterwards everything is home. Option 0: which limits are hostile;
+// option 1: fuzz/host_phrases.h.
 #include "fuzz/answer_checker.h"
 #include "fuzz/host_phrases.h"
 #include "transport/tcp/test_support.h"
@@ -49,6 +50,16 @@ struct Peer {
     checker.on_sent(held);
     wire.send(std::exchange(held, {}));
   }
+  /// Makes it a live queue: the admin queue of the target's first controller, enabled, or an I/O queue of that.
+  void prepare(uint8_t qid, const tcp::testing::PeerOptions& digests) {
+    constexpr uint32_t kEnabled = 1 | 6 << 16 | 4 << 20;
+    const tcp::testing::ConnectOptions connect{
+        .qid = qid, .sqsize = 15, .cntlid = qid == 0 ? uint16_t{0xffff} : uint16_t{1}};
+    send({.bytes = tcp::testing::ic_req(digests)});
+    send({.bytes = tcp::testing::connect_capsule(0, connect, digests)});
+    if (qid == 0) send({.bytes = tcp::testing::property_set(0, nvme::property::kCc, kEnabled, digests)});
+    check();
+  }
   /// An H2CData becomes the answer to the last R2T.
   void echo(fuzz::Bytes& bytes) {
     auto parts = fuzz::take_apart(bytes, checker.digests());
@@ -71,6 +82,10 @@ void run(const Script& script) {
   tcp::testing::TestTarget target{limits_of(script.options[0]), kBlocks};
   {
     std::array<std::unique_ptr<Peer>, fuzz::kConnections> peers;
+    for (uint8_t qid = 0; qid < fuzz::live_queues(script); ++qid) {
+      peers[qid] = std::make_unique<Peer>(target, tcp::testing::PeerOptions{});
+      peers[qid]->prepare(qid, fuzz::peer_of(fuzz::digests_of_live(script)));
+    }
     for (const Step& step : script.steps) {
       auto& peer = peers[step.connection];
       switch (step.kind) {

@@ -114,7 +114,7 @@ class TestPeer final : public ConnectionOwner, public net::Outlet {
   }
   ~TestPeer() {
     hang_up();
-    for (int i = 0; i < 100 && !is_finished; ++i) target_.advance(milliseconds(10));
+    for (Duration waited{}; waited < kWriteDelay * 2 && !is_finished; waited = waited + milliseconds(10)) target_.advance(milliseconds(10));
     WEFT_ASSERT(is_finished);
   }
 
