@@ -6,7 +6,10 @@ namespace weft::sim {
 namespace {
 
 constexpr NetworkOptions kCalmNetwork{};
-constexpr uint64_t kTargetStallMaxMs = 1500;  // longer than some time-outs (plan.cc)
+// Longer than some time-outs (plan.cc), but not than association_ms, also not one after the other: a host's new association does not wait longer
+// for a reactor that has commands of the old one in its sockets.
+constexpr uint64_t kTargetStallMaxMs = 1500;
+constexpr Duration kStallPause = seconds(1);
 // With the delay filter a command is not with its device yet while its reactor is stalled, but its time runs.
 constexpr uint64_t kDelayedTargetStallMaxMs = 150;
 
@@ -105,10 +108,11 @@ void Faults::inject(FaultKind kind) {
 
 void Faults::stall_a_target() {
   TargetMachine& target = any_target();
-  if (target.process() == nullptr) return;
+  if (target.process() == nullptr || setting_.agenda.now() < next_stall_) return;
   const Duration length = milliseconds(int64_t(random_.below(has_delay(target.plan()) ? kDelayedTargetStallMaxMs : kTargetStallMaxMs)));
   target.process()->stall(random_.below(target.process()->reactor_count()), length);
   stage_.checkers.on_stall(target.machine(), setting_.agenda.now() + length);
+  next_stall_ = setting_.agenda.now() + length + kStallPause;
 }
 
 void Faults::hold_a_link() {

@@ -48,6 +48,7 @@ class Faults {
   Stage stage_;
   const FaultPlan& plan_;
   Prng random_;
+  Instant next_stall_{};  // of a target, at the earliest
   bool is_over_ = false;
   uint64_t count_ = 0;
 };
