@@ -18,6 +18,9 @@ void frozen(Command& first) {
   if (first.partner == nullptr || first.queue->state() == QueueState::kDetached) {
     return first.queue->complete(first, nvme::status::kAbortedFailedFused);
   }
+  // The freeze has waited for writes until they timed out: they may still reach the medium, after the pair's.
+  const nvme::Status available = IoRunner::availability(view.ns(), first.partner->sqe);
+  if (!available.ok()) return first.queue->complete(first, available);
   IoRunner::run(first);
 }
 

@@ -20,15 +20,6 @@ IoOpcode opcode_of(const Command& command) { return IoOpcode(command.sqe.opcode)
 
 uint64_t piece_blocks(const bdev::Info& info) { return kPieceBytes / info.block_size; }
 
-/// What a namespace that cannot be used now answers. Success: it can be used.
-nvme::Status availability(Namespace& ns, const nvme::Sqe& sqe) {
-  // A flush has failed: what was acknowledged may be lost. Only an administrator can say that this is over, so the host must not retry.
-  if (ns.is_failed()) return status::kInternalError.with_dnr();
-  // A late write may still reach the medium: nothing newer may be written before it. Another path may serve it.
-  if (ns.has_late_writes() && is_write(sqe)) return status::kInternalPathError;
-  return status::kSuccess;
-}
-
 std::span<const nvme::CopyRange> copy_ranges(const Command& command) {
   return {reinterpret_cast<const nvme::CopyRange*>(command.data.data()), (command.sqe.cdw12 & 0xff) + 1};
 }
@@ -50,6 +41,17 @@ void flush_failed(NamespaceView& view) {
 }
 
 }  // namespace
+
+nvme::Status IoRunner::availability(Namespace& ns, const nvme::Sqe& sqe) {
+  // A flush has failed: what was acknowledged may be lost. Only an administrator can say that this is over, so the host must not retry.
+  if (ns.is_failed()) return status::kInternalError.with_dnr();
+  // A late write may still reach the medium: nothing newer may be written before it. Another path may serve it.
+  if (ns.has_late_writes() && is_write(sqe)) {
+    WEFT_PROBE("nvmf/late-write-refuses");
+    return status::kInternalPathError;
+  }
+  return status::kSuccess;
+}
 
 void IoRunner::start(Queue& queue, Command& command) {
   if (command.target_view == nullptr) {  // Flush of all namespaces
@@ -73,6 +75,10 @@ void IoRunner::start(Queue& queue, Command& command) {
 
 void IoRunner::resume(Command& command) {
   if (command.queue->state() == QueueState::kStopping) return command.queue->drop(command);  // nothing parked is begun any more
+  // What it has waited for may be a pair that timed out: then a late write of the same blocks is under way.
+  if (const nvme::Status available = availability(command.target_view->ns(), command.sqe); !available.ok()) {
+    return command.queue->complete(command, available);
+  }
   if (command.target_view->enter(command, range_of(command.sqe, command.target_view->info()))) {
     command.queue->enter(command, CommandState::kExecuting);
     run(command);

@@ -5,10 +5,14 @@
 
 namespace weft::nvmf {
 
+class Namespace;
+
 class IoRunner {
  public:
   /// Requires: the command was admitted and its data from the host, if any, is in command.data.
   static void start(Queue& queue, Command& command);
+  /// What a namespace that cannot be used now answers. Success: it can be used. To be asked again when a command has waited.
+  static nvme::Status availability(Namespace& ns, const nvme::Sqe& sqe);
   /// The scratch buffer that the command waited for is there.
   static void scratch_ready(Command& command);
   /// A command that a freeze had parked may go on.

@@ -273,6 +273,45 @@ TEST_P(Loop, ADeviceThatHangsFailsItsCommandsAndKeepsTheirBuffers) {
   EXPECT_TRUE(again);
 }
 
+TEST_P(Loop, AWriteThatWasParkedIsRefusedWhenALateOneIsOutByThen) {
+  bool is_frozen = false;
+  auto& ns = *target.subsystem().namespaces().at(2);
+  ns.freezer().freeze(target.subsystem().index(), {10, 10}, target.shard(0), [&] { is_frozen = true; });
+  target.until([&] { return is_frozen; });
+  const auto data = pattern(512, 1);
+  std::optional<nvme::Cqe> hung, parked;
+  io->start({.sqe = io_sqe(IoOpcode::kWrite, 1, 1, 2), .from_host = data}, hung);
+  io->start({.sqe = io_sqe(IoOpcode::kWrite, 15, 1, 2), .from_host = data}, parked);
+  target.pass(milliseconds(target.target().limits().io_timeout_ms + 500));
+  EXPECT_TRUE(hung);
+  EXPECT_FALSE(parked);
+  ns.freezer().thaw();
+  target.turn();
+  EXPECT_EQ(slow.ios.size(), 1u);
+  slow.finish_all();
+  ASSERT_TRUE(parked);
+  EXPECT_TRUE(parked->decoded_status().is(status::kInternalPathError));
+}
+
+TEST_P(Loop, AFusedPairIsRefusedWhenItsFreezeHasWaitedForALateWrite) {
+  const auto data = pattern(512, 1);
+  std::optional<nvme::Cqe> hung, compare, write;
+  io->start({.sqe = io_sqe(IoOpcode::kWrite, 1, 1, 2), .from_host = data}, hung);
+  nvme::Sqe first = io_sqe(IoOpcode::kCompare, 1, 1, 2), second = io_sqe(IoOpcode::kWrite, 1, 1, 2);
+  first.flags = uint8_t(nvme::Fuse::kFirst);
+  second.flags = uint8_t(nvme::Fuse::kSecond);
+  io->start({.sqe = first, .from_host = data}, compare);
+  io->start({.sqe = second, .from_host = data}, write);
+  EXPECT_FALSE(compare);
+  target.pass(milliseconds(target.target().limits().io_timeout_ms + 500));
+  EXPECT_TRUE(hung);
+  EXPECT_EQ(slow.ios.size(), 1u);
+  slow.finish_all();
+  ASSERT_TRUE(compare && write);
+  EXPECT_TRUE(compare->decoded_status().is(status::kInternalPathError));
+  EXPECT_TRUE(write->decoded_status().is(status::kAbortedFailedFused));
+}
+
 TEST_P(Loop, AConnectionThatGoesWhileADeviceHangsComesHomeInBoundedTime) {
   const auto data = pattern(512, 1);
   std::optional<nvme::Cqe> hung;
