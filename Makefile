@@ -20,6 +20,7 @@ test:  ## install what is missing, build with sanitizers, run all tests, the gue
 	@tools/install_packages.sh test
 	@$(MAKE) --no-print-directory build-release build-dev
 	@ctest --preset dev
+	@grep -h 'rare branches were reached' build/dev/Testing/Temporary/LastTest.log
 
 fast:  ## the tests that every commit passes, in about a minute
 	@tools/install_packages.sh test

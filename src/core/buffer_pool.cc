@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/bits.h"
+#include "base/simulation.h"
 
 namespace weft {
 namespace {
@@ -55,7 +56,8 @@ BufferAccount& BufferPool::open_account() {
 void BufferPool::close_account(BufferAccount& account) {
   for (const BufferAccount::Claim& claim : account.claims_) WEFT_ASSERT(claim.waiting.empty());
   account.is_closed_ = true;
-  if (account.holds_nothing()) destroy(account);
+  if (account.holds_nothing()) return destroy(account);
+  WEFT_PROBE("core/account-outlives-its-owner");
 }
 
 void BufferPool::destroy(BufferAccount& account) {
@@ -157,7 +159,10 @@ size_t BufferPool::serve(ShareState& state) {
     std::span<std::byte> buffer;
     if (may_take(state, claim, waiter.size_)) {
       buffer = allocate(state, *waiter.account_, claim, waiter.size_);
-      if (buffer.empty()) break;  // nobody overtakes it: what it needs comes together as others give back
+      if (buffer.empty()) {  // nobody overtakes it: what it needs comes together as others give back
+        WEFT_PROBE("core/buffers-too-scattered");
+        break;
+      }
     }
     claim.turn.unlink();
     state.waiting.push_back(claim);

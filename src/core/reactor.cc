@@ -56,6 +56,7 @@ std::optional<Instant> Reactor::fall_asleep() {
   is_sleeping_.store(true, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst);  // see post()
   if (mailbox_.empty() && !is_stopping_.load(std::memory_order_acquire)) return timers_.next_deadline();
+  WEFT_PROBE("core/message-before-sleep");
   wake_up();
   return std::nullopt;
 }

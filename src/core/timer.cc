@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/simulation.h"
+
 namespace weft {
 
 void TimerWheel::arm(Timer& timer, Instant deadline) {
@@ -43,7 +45,10 @@ size_t TimerWheel::fire_slot(size_t index, Instant now) {
 size_t TimerWheel::advance(Instant now) {
   const int64_t target = ticks(now);
   size_t fired = 0;
-  if (target - tick_ >= int64_t{kSlots}) tick_ = target - int64_t{kSlots} + 1;  // one revolution sees every slot
+  if (target - tick_ >= int64_t{kSlots}) {
+    WEFT_PROBE("core/timers-skip-a-revolution");
+    tick_ = target - int64_t{kSlots} + 1;  // one revolution sees every slot
+  }
   for (; tick_ <= target; ++tick_) {
     const size_t index = size_t(tick_) % kSlots;
     if ((occupied_[index / 64] >> (index % 64)) & 1) fired += fire_slot(index, now);

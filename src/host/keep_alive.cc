@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/simulation.h"
 #include "wire/print.h"
 
 namespace weft::host {
@@ -14,6 +15,7 @@ KeepAlive::KeepAlive(Reactor& reactor, Queue& admin, Duration kato) : reactor_(r
 
 void KeepAlive::on_timer() {
   if (is_outstanding_) {
+    WEFT_PROBE("host/keep-alive-unanswered");
     admin_.close(Error{Errc::kTimedOut, fmt::format("no answer to Keep Alive within {} ms", interval_.milliseconds())});
     return;
   }

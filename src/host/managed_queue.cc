@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/simulation.h"
+
 namespace weft::host {
 
 Result<void> ManagedQueue::start(Transport& transport, const Endpoint& endpoint, const QueueOptions& options) {
@@ -36,6 +38,9 @@ void ManagedQueue::deliver() {
   std::exchange(waiting_, nullptr).resume();
 }
 
-void ManagedQueue::on_timeout() { queue_->close(Error{Errc::kTimedOut, "the connection was not established in time"}); }
+void ManagedQueue::on_timeout() {
+  WEFT_PROBE("host/connection-times-out");
+  queue_->close(Error{Errc::kTimedOut, "the connection was not established in time"});
+}
 
 }  // namespace weft::host

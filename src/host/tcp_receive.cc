@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/bits.h"
 #include "base/bytes.h"
+#include "base/simulation.h"
 #include "host/tcp_connection.h"
 
 namespace weft::host {
@@ -141,7 +142,10 @@ size_t TcpConnection::take_header(std::span<const std::byte> bytes) {
   if (options_.digests.header && type != tcp::PduType::kC2hTermReq) {
     const uint32_t computed = crc32c(bytes.first(header->hlen));
     const uint32_t got = load_le32(bytes.data() + header->hlen);
-    if (computed != got) return violated("{}: header digest {:08x}h where {:08x}h is due", name_of(type), got, computed);
+    if (computed != got) {
+      WEFT_PROBE("host/header-digest-wrong");
+      return violated("{}: header digest {:08x}h where {:08x}h is due", name_of(type), got, computed);
+    }
   }
   return act_on(type, bytes) ? size : 0;
 }
@@ -252,7 +256,10 @@ size_t TcpConnection::take_data(std::span<const std::byte> bytes, Instant now) {
 size_t TcpConnection::take_data_digest(std::span<const std::byte> bytes) {
   if (bytes.size() < tcp::kDigestSize) return 0;
   // Wrong data fails its command, not the connection, as in Linux.
-  if (load_le32(bytes.data()) != receiving_digest_.value()) receiving_->has_bad_data_digest = true;
+  if (load_le32(bytes.data()) != receiving_digest_.value()) {
+    WEFT_PROBE("host/data-digest-wrong");
+    receiving_->has_bad_data_digest = true;
+  }
   on_data_end();
   return tcp::kDigestSize;
 }
@@ -289,6 +296,7 @@ bool TcpConnection::on_r2t(const tcp::R2t& pdu) {
 }
 
 bool TcpConnection::on_termination(const tcp::TermReq& pdu) {
+  WEFT_PROBE("host/terminated-by-target");
   close(Error{Errc::kClosed, fmt::format("the target ended the connection: {} (FES {:02x}h, FEI {:08x}h)", name_of(tcp::Fes(uint16_t{pdu.fes})),
                                          uint16_t{pdu.fes}, uint32_t{pdu.fei})});
   return false;

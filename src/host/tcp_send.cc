@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/simulation.h"
 #include "host/tcp_connection.h"
 #include "wire/fabrics/connect.h"
 
@@ -125,6 +126,7 @@ void TcpConnection::pdu_sent(Slot& slot) {
     WEFT_ASSERT(slot.progress == Progress::kData);
     slot.data_bytes += uint32_t(slot.payload.size());
     if (slot.data_bytes < slot.r2t_end) {
+      WEFT_PROBE("host/data-beyond-maxh2cdata");
       build_data(slot);
       sending_.push_back(slot);  // behind the others: a long transfer does not hold them up
       return;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/simulation.h"
 #include "core/timer.h"
 #include "net/protocol.h"
 #include "net/sockets.h"
@@ -150,6 +151,7 @@ auto Socket<N, P>::send_once() -> Rest {
     is_blocked_ = transfer.kind == Transfer::Kind::kWouldBlock || transfer.is_exhausted;
     note_progress(transfer.bytes);
   }
+  if (is_last_try && is_open_ && protocol_.has_pending()) WEFT_PROBE("net/closed-with-bytes-unsent");
   if (is_last_try) close({Closing::Reason::kProtocol});
   if (!is_open_ || !obey_wish()) return Rest::kNone;
   update_timer();

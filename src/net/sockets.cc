@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/simulation.h"
+
 namespace weft::net {
 
 void PartialPool::keep(Kept& kept, std::span<const std::byte> bytes) {
   if (bytes.empty()) return drop(kept);
   const size_t capacity = std::max(bytes.size(), size_);
+  if (capacity > size_) WEFT_PROBE("net/long-rest-kept");
   if (kept.capacity == capacity) {
     std::memmove(kept.buffer.get(), bytes.data(), bytes.size());
     kept.size = bytes.size();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/simulation.h"
 #include "nvmf/queue.h"
 #include "wire/nvme/features.h"
 
@@ -36,6 +37,7 @@ void AsyncEvents::request(Command& command) {
 
 void AsyncEvents::raise(AsyncEvent event, uint32_t config) {
   if ((kKinds[size_t(event)].enable & config) == 0) return;
+  if (held_.empty()) WEFT_PROBE("nvmf/event-without-request");
   pending_ |= bit_of(size_t(event));
   deliver();
 }
@@ -51,6 +53,7 @@ void AsyncEvents::log_page_read(uint8_t lid, LogRead read) {
 
 void AsyncEvents::deliver() {
   for (size_t kind = 0; kind < kKinds.size() && !held_.empty(); ++kind) {
+    if ((pending_ & masked_ & bit_of(kind)) != 0) WEFT_PROBE("nvmf/event-masked");
     if ((pending_ & ~masked_ & bit_of(kind)) == 0) continue;
     pending_ &= ~bit_of(kind);
     masked_ |= bit_of(kind);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/simulation.h"
 #include "core/reactor.h"
 
 namespace weft::nvmf {
@@ -28,7 +29,10 @@ class Bounded {
   void answer(Result<void> result) {
     if (done_) std::exchange(done_, {})(std::move(result));
   }
-  void is_late() { answer(fail(Errc::kTimedOut, why_)); }
+  void is_late() {
+    WEFT_PROBE("nvmf/removal-is-late");
+    answer(fail(Errc::kTimedOut, why_));
+  }
 
   Reactor& reactor_;
   const char* why_;

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <memory>
 
+#include "base/simulation.h"
 #include "nvmf/controller.h"
 #include "nvmf/gate.h"
 #include "nvmf/shard.h"
@@ -62,7 +63,10 @@ class AssociationWait {
   }
 
  private:
-  void is_over() { registry_.give_up(this); }
+  void is_over() {
+    WEFT_PROBE("nvmf/association-wait-times-out");
+    registry_.give_up(this);
+  }
   Registry& registry_;
   Reactor& home_;
   Timer timer_ = Timer::calling<&AssociationWait::is_over>(this);
@@ -89,6 +93,7 @@ nvme::Status Connector::check(Queue& queue, const ConnectSqe& sqe, const Connect
   parameter = invalid_in_data(offsetof(ConnectData, hostnqn));
   if (!hostnqn) return kInvalid;
   if (!request.view->access.allows(*hostnqn, queue.origin_.is_loopback_listener)) {
+    WEFT_PROBE("nvmf/connect-of-forbidden-host");
     return status::kConnectInvalidHost.with_dnr();
   }
   request.host = {std::string{*hostnqn}, data.hostid};
@@ -146,7 +151,10 @@ void Connector::connect_admin(Queue& queue, Command& command, const Request& req
 /// The last word: the rules may have changed since the Connect's own shard has looked.
 Connector::Registration Connector::register_at_home(Subsystem& subsystem, Controller& controller, bool is_loopback) {
   const nvme::Status admitted = subsystem.admits(controller.host().nqn, is_loopback);
-  if (!admitted.ok()) return {admitted};
+  if (!admitted.ok()) {
+    WEFT_PROBE("nvmf/connect-refused-at-home");
+    return {admitted};
+  }
   const auto cntlid = subsystem.registry().add({.controller = &controller, .host = controller.host(), .is_loopback = is_loopback});
   if (!cntlid) return {status::kConnectControllerBusy};
   return {status::kSuccess, *cntlid};
@@ -177,7 +185,10 @@ void Connector::connect_io(Queue& queue, Command& command, const Request& reques
   shard.home().post([&queue, &shard, &registry = request.view->subsystem.registry(), cntlid = request.cntlid, qid = request.qid,
                      host = request.host, answer] {
     Controller* controller = registry.find(cntlid);
-    if (controller == nullptr) return answer(kInvalid, invalid_in_data(offsetof(ConnectData, cntlid)), nullptr, {});
+    if (controller == nullptr) {
+      WEFT_PROBE("nvmf/io-connect-finds-no-controller");
+      return answer(kInvalid, invalid_in_data(offsetof(ConnectData, cntlid)), nullptr, {});
+    }
     // A controller waits for the registry before it goes, so it is still there when this message arrives.
     controller->reactor().post([controller, &queue, &shard, qid, host, answer] {
       if (controller->host() != host) return answer(kInvalid, invalid_in_data(offsetof(ConnectData, cntlid)), nullptr, {});
@@ -192,6 +203,7 @@ void Connector::connect_io(Queue& queue, Command& command, const Request& reques
 void Connector::joined(Queue& queue, Command& command, Controller& controller) {
   queue.controller_ = &controller;
   queue.join_account({controller.subsystem().index(), controller.cntlid()});
+  if (queue.state_ == QueueState::kDetached) WEFT_PROBE("nvmf/connection-lost-during-connect");
   if (queue.state_ == QueueState::kConnecting) queue.state_ = QueueState::kLive;
   queue.complete(command, status::kSuccess, controller.cntlid());
 }

@@ -31,7 +31,10 @@ Controller::Controller(Shard& shard, SubsystemView& view, HostIdentity host, Que
 
 Controller::~Controller() {
   WEFT_ASSERT(io_queues_.empty());
-  if (shutdown_flush_ != nullptr) shutdown_flush_->forget();
+  if (shutdown_flush_ != nullptr) {
+    WEFT_PROBE("nvmf/association-ends-before-its-flush");
+    shutdown_flush_->forget();
+  }
   shard_.reactor().disarm(association_timer_);
 }
 
@@ -90,7 +93,10 @@ nvme::Status Controller::add_io_queue(uint16_t qid, Shard& shard, Queue& queue, 
   result = fabrics::invalid_in_sqe(offsetof(fabrics::ConnectSqe, qid));
   if (is_discovery() || qid > io_queues_granted_) return kInvalid;
   result = fabrics::invalid_in_data(offsetof(fabrics::ConnectData, cntlid));
-  if (is_ending_) return kInvalid;
+  if (is_ending_) {
+    WEFT_PROBE("nvmf/io-connect-to-ending-association");
+    return kInvalid;
+  }
   result = 0;
   if (!is_ready() || (csts_ & nvme::Csts::kShstMask) != 0) return status::kCommandSequenceError.with_dnr();
   // Without DNR: a queue of that id may still be on its way out.
@@ -183,6 +189,9 @@ void Controller::arm_association_timer() {
   reactor().arm(association_timer_, milliseconds(limits().association_ms));
 }
 
-void Controller::association_idle() { end(CloseReason::kAssociationEnded); }
+void Controller::association_idle() {
+  WEFT_PROBE("nvmf/association-idle");
+  end(CloseReason::kAssociationEnded);
+}
 
 }  // namespace weft::nvmf

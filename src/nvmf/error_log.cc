@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/simulation.h"
 #include "nvmf/controller.h"
 #include "nvmf/shard.h"
 
@@ -10,6 +11,7 @@ namespace weft::nvmf {
 
 void ErrorLog::add(nvme::ErrorLogEntry entry) {
   entry.error_count = ++count_;
+  if (count_ == entries_.size() + 1) WEFT_PROBE("nvmf/error-log-wraps");
   entries_[(count_ - 1) % entries_.size()] = entry;
 }
 

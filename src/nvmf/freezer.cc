@@ -1,5 +1,6 @@
 #include "nvmf/freezer.h"
 
+#include "base/simulation.h"
 #include "nvmf/shard.h"
 
 namespace weft::nvmf {
@@ -34,7 +35,9 @@ void Freezer::thaw() {
     shard->reactor().post([shard, subsystem = request.subsystem, nsid = nsid_] { shard->thaw(subsystem, nsid); });
   }
   waiting_.pop_front();
-  if (!waiting_.empty()) start_next();
+  if (waiting_.empty()) return;
+  WEFT_PROBE("nvmf/freeze-waits-for-freeze");
+  start_next();
 }
 
 }  // namespace weft::nvmf

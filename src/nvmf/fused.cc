@@ -1,5 +1,6 @@
 #include "nvmf/fused.h"
 
+#include "base/simulation.h"
 #include "nvmf/io_runner.h"
 #include "nvmf/shard.h"
 
@@ -16,6 +17,7 @@ void frozen(Command& first) {
   view.release();
   // The second was aborted meanwhile, or the connection is gone: then nothing is done any more.
   if (first.partner == nullptr || first.queue->state() == QueueState::kDetached) {
+    WEFT_PROBE("nvmf/fused-pair-broken-while-freezing");
     return first.queue->complete(first, nvme::status::kAbortedFailedFused);
   }
   // The freeze has waited for writes until they timed out: they may still reach the medium, after the pair's.
@@ -42,7 +44,10 @@ void fused_half_ready(Queue& queue, Command& command) {
 
 void fused_compare_equal(Command& first) {
   Queue& queue = *first.queue;
-  if (first.partner == nullptr) return queue.complete(first, nvme::status::kSuccess);  // the second was aborted meanwhile
+  if (first.partner == nullptr) {  // the second was aborted meanwhile
+    WEFT_PROBE("nvmf/fused-compare-alone");
+    return queue.complete(first, nvme::status::kSuccess);
+  }
   Command& second = *first.partner;
   NamespaceView& view = *first.view;
   first.partner = second.partner = nullptr;

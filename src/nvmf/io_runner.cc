@@ -35,6 +35,7 @@ bool is_in_range(const BlockRange& range, const bdev::Info& info) { return is_in
 
 /// In time or late: the next flush would succeed without having written what this one did not. A stable write has a flush in it.
 void flush_failed(NamespaceView& view) {
+  WEFT_PROBE("nvmf/flush-failed");
   view.ns().fail();
   view.shard().reactor().log().error("{}: a flush failed: namespace {} answers nothing until it is cleared, because writes that were "
                                      "acknowledged may be lost", view.info().name, view.ns().nsid());
@@ -90,6 +91,7 @@ void IoRunner::run(Command& command) {
   const uint32_t count = command.sqe.block_count();
   // Admitted by the size of then; the namespace may have shrunk while the command waited.
   if (!is_in_range(range_of(command.sqe, command.view->info()), command.view->info())) {
+    WEFT_PROBE("nvmf/shrunk-while-waiting");
     return command.queue->complete(command, status::kLbaOutOfRange.with_dnr());
   }
   switch (opcode_of(command)) {
@@ -196,6 +198,7 @@ void IoRunner::want_scratch(Command& command, uint64_t bytes) {
   BufferAccount& account = command.queue->account();
   command.scratch = pool.try_allocate(account, Share::kScratch, bytes);
   if (!command.scratch.empty()) return scratch_ready(command);
+  WEFT_PROBE("nvmf/command-waits-for-scratch");
   command.awaits_scratch = true;
   command.queue->enter(command, CommandState::kWaitBuffer);
   pool.wait(account, Share::kScratch, bytes, command);

@@ -45,7 +45,11 @@ void KeepAlive::answered(Instant last_activity) {
   last_activity_ = std::max(last_activity_, last_activity);
   if (answers_missing_ > 0) return;
   if (controller_.admin_queue() == nullptr) return;  // ending already
-  if (reactor_.now() - last_activity_ < patience()) return arm(last_activity_);
+  if (reactor_.now() - last_activity_ < patience()) {
+    WEFT_PROBE("nvmf/keep-alive-saved-by-io-queue");
+    return arm(last_activity_);
+  }
+  WEFT_PROBE("nvmf/keep-alive-expired");
   reactor_.log().warn("controller {} of {}: nothing was heard of host {} for {} ms: the association ends", controller_.cntlid(),
                       controller_.subsystem().config().nqn, controller_.host().nqn, (reactor_.now() - last_activity_).milliseconds());
   controller_.fail();

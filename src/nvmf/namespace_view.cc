@@ -16,6 +16,7 @@ void NamespaceView::set_block_count(uint64_t block_count) {
 bool NamespaceView::enter(Command& command, BlockRange range) {
   WEFT_ASSERT(command.view == nullptr);
   if (frozen_ && frozen_->overlaps(range) && !WEFT_PLANTED("freeze-lets-pass")) [[unlikely]] {
+    WEFT_PROBE("nvmf/freeze-parks");
     parked_.push_back(command);
     return false;
   }
@@ -69,6 +70,7 @@ void NamespaceView::on_idle(std::move_only_function<void()> drained) {
   if (is_idle() || WEFT_PLANTED("namespace-freed-in-flight")) {
     drained();
   } else {
+    WEFT_PROBE("nvmf/namespace-leaves-with-commands");
     on_idle_ = std::move(drained);
   }
 }

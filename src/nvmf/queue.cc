@@ -154,6 +154,7 @@ Submitted Queue::submit(Command& command, const DataDescriptor& descriptor, std:
     const auto buffer = command.share == Share::kInCapsule ? in_capsule_buffer(in_capsule.size())
                                                            : shard_.buffers().try_allocate(*account_, Share::kFused, in_capsule.size());
     if (buffer.empty() && command.share == Share::kInCapsule) {
+      WEFT_PROBE("nvmf/capsule-waits-for-buffer");
       if (!is_waiting()) shard_.buffers().wait(*account_, Share::kInCapsule, in_capsule.size(), *this);
       return Submitted::kStalled;
     }
@@ -172,6 +173,7 @@ Submitted Queue::submit(Command& command, const DataDescriptor& descriptor, std:
     return Submitted::kTaken;
   }
   if (is_in_capsule && command.data.empty()) {  // the share for fused pairs is used up
+    WEFT_PROBE("nvmf/fused-half-without-buffer");
     complete(command, status::kInternalError);
     return Submitted::kTaken;
   }
@@ -245,6 +247,7 @@ void Queue::want_buffer(Command& command) {
   const auto buffer = pool.try_allocate(*account_, command.share, command.transfer_length);
   if (!buffer.empty()) return buffer_ready(command, buffer);
   if (command.share == Share::kFused) return complete(command, status::kInternalError);  // halves never queue up: they would wait for each other
+  WEFT_PROBE("nvmf/command-waits-for-buffer");
   enter(command, CommandState::kWaitBuffer);
   pool.wait(*account_, command.share, command.transfer_length, command);
 }
@@ -297,7 +300,10 @@ void Queue::received(Command& command, nvme::Status data_status) {
   // Data is neither a command nor a completion: it holds no keep-alive off.
   if (WEFT_PLANTED("keep-alive-fed-by-data")) last_activity_ = shard_.reactor().now();
   if (state_ == QueueState::kStopping) return drop(command);  // not submitted any more; the host sends it again
-  if (!command.doom.ok()) return complete(command, command.doom);
+  if (!command.doom.ok()) {
+    WEFT_PROBE("nvmf/doomed-command-has-its-data");
+    return complete(command, command.doom);
+  }
   if (!data_status.ok()) return complete(command, data_status);
   execute(command);
 }
@@ -367,6 +373,7 @@ void Queue::complete(Command& command, nvme::Status why, uint64_t result) {
     fused_ = Fused::kFirstFailed;
   }
   if (Command* other = std::exchange(command.partner, nullptr)) {
+    WEFT_PROBE("nvmf/fused-half-fails-the-other");
     other->partner = nullptr;
     doom(*other, status::kAbortedFailedFused.with_dnr());
   }
@@ -407,6 +414,7 @@ nvme::Cqe Queue::make_cqe(const Command& command) {
 void Queue::responded(Command& command) {
   WEFT_ASSERT(command.state == CommandState::kResponding);
   if (command.view != nullptr) {  // timed out: its Io is still in the device
+    WEFT_PROBE("nvmf/quarantine-after-response");
     slots_.quarantine(command);
     return;
   }

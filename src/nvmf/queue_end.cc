@@ -1,4 +1,5 @@
 // A queue's errors, its devices that are late, and its end. queue.h says what each does.
+#include "base/simulation.h"
 #include "nvmf/admission.h"
 #include "nvmf/controller.h"
 #include "nvmf/error_log.h"
@@ -16,15 +17,16 @@ bool Queue::abort(uint16_t cid) {
   switch (command->state) {
     case CommandState::kWaitBuffer:
       if (command->awaits_scratch) return false;
+      WEFT_PROBE("nvmf/abort-waiting-for-buffer");
       break;
-    case CommandState::kWaitPartner:
-    case CommandState::kFrozen:
-    case CommandState::kHeldEvent:
-    case CommandState::kReceiving: break;
+    case CommandState::kWaitPartner: WEFT_PROBE("nvmf/abort-waiting-for-partner"); break;
+    case CommandState::kFrozen: WEFT_PROBE("nvmf/abort-frozen"); break;
+    case CommandState::kHeldEvent: WEFT_PROBE("nvmf/abort-held-event"); break;
+    case CommandState::kReceiving: WEFT_PROBE("nvmf/abort-receiving"); break;
+    case CommandState::kResponding: WEFT_PROBE("nvmf/abort-responding"); return false;
     case CommandState::kFree:
     case CommandState::kNew:
     case CommandState::kExecuting:
-    case CommandState::kResponding:
     case CommandState::kQuarantined: return false;
   }
   doom(*command, status::kAbortRequested);
@@ -51,18 +53,24 @@ void Queue::time_out(Command& command) {
                                 view.late_log().suppressed());
   }
   if (is_write(command.sqe)) view.ns().add_late_write();
-  if (command.holds_freeze) thaw(command);
+  if (command.holds_freeze) {
+    WEFT_PROBE("nvmf/time-out-thaws");
+    thaw(command);
+  }
   view.hold();
   view.leave(command);
   command.view = &view;  // not counted any more; says that the Io is still out, see responded()
   if (state_ == QueueState::kDetached) {
+    WEFT_PROBE("nvmf/time-out-without-connection");
     slots_.quarantine(command);
     return come_home();
   }
   if (Command* other = std::exchange(command.partner, nullptr)) {
+    WEFT_PROBE("nvmf/time-out-fails-fused-half");
     other->partner = nullptr;
     doom(*other, status::kAbortedFailedFused);
   }
+  WEFT_PROBE("nvmf/time-out-answers-host");
   command.status = status::kInternalPathError;
   command.result = 0;
   command.response_data = {};
@@ -77,13 +85,17 @@ void Queue::late_io_done(Command& command) {
   Shard& shard = view.shard();
   if (command.state == CommandState::kQuarantined) {
     if (command.queue == nullptr) {
+      WEFT_PROBE("nvmf/late-io-after-its-queue");
       shard.quarantine_ended(command);
     } else {
+      WEFT_PROBE("nvmf/late-io-after-response");
       command.queue->release_buffers(command);
       command.queue->let_go(command);
       command.queue->slots_.free(command);
     }
-  }  // else its response has not left yet: responded() frees it now that nothing is out
+  } else {  // its response has not left yet: responded() frees it now that nothing is out
+    WEFT_PROBE("nvmf/late-io-before-response-left");
+  }
   view.release();
 }
 
@@ -97,17 +109,24 @@ void Queue::detach() {
   slots_.for_each([this](Command& command) {
     switch (command.state) {
       case CommandState::kWaitBuffer:
+        WEFT_PROBE("nvmf/detach-waiting-for-buffer");
         shard_.buffers().cancel(command);
         if (command.view != nullptr) command.view->leave(command);
         return drop(command);
-      case CommandState::kFrozen: NamespaceView::unpark(command); return drop(command);
+      case CommandState::kFrozen:
+        WEFT_PROBE("nvmf/detach-frozen");
+        NamespaceView::unpark(command);
+        return drop(command);
       case CommandState::kHeldEvent: controller_->events().release(command); return drop(command);
       case CommandState::kResponding:
-        if (command.view != nullptr) return slots_.quarantine(command);
+        if (command.view != nullptr) {
+          WEFT_PROBE("nvmf/detach-responding-with-io-out");
+          return slots_.quarantine(command);
+        }
         return drop(command);
-      case CommandState::kNew:
-      case CommandState::kReceiving:
-      case CommandState::kWaitPartner: return drop(command);
+      case CommandState::kNew: WEFT_PROBE("nvmf/detach-stalled-capsule"); return drop(command);
+      case CommandState::kReceiving: WEFT_PROBE("nvmf/detach-receiving"); return drop(command);
+      case CommandState::kWaitPartner: WEFT_PROBE("nvmf/detach-waiting-for-partner"); return drop(command);
       case CommandState::kExecuting:    // comes home by complete()
         if (&command == disconnect_) {
           disconnect_ = nullptr;

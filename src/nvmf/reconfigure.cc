@@ -2,6 +2,7 @@
 // others by message; none of it stops a command of anybody else, and what has to wait for a device says so after a while (bounded.h).
 #include <algorithm>
 
+#include "base/simulation.h"
 #include "nvmf/controller.h"
 #include "nvmf/target.h"
 
@@ -138,6 +139,7 @@ void Target::end_associations(Subsystem& subsystem, CloseReason reason, std::mov
     if (subsystem.admits(association.host.nqn, association.is_loopback).ok()) return;
     ending.push_back(cntlid);
     if (association.is_dying) return;
+    WEFT_PROBE("nvmf/change-ends-association");
     Controller& controller = *association.controller;
     controller.reactor().post([&controller, reason] { controller.end(reason); });
   });

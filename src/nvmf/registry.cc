@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/simulation.h"
 #include "wire/fabrics/connect.h"
 
 namespace weft::nvmf {
@@ -62,6 +63,7 @@ bool Registry::has_dying(const HostIdentity& host) const {
 
 void Registry::after_dying(const HostIdentity& host, const void* key, std::move_only_function<void()> then) {
   if (!has_dying(host)) return then();
+  WEFT_PROBE("nvmf/connect-waits-for-old-association");
   waiters_.push_back({host, key, std::move(then)});
 }
 
@@ -74,7 +76,10 @@ void Registry::give_up(const void* key) {
 }
 
 void Registry::give_up_all() {
-  for (Waiter& waiter : std::exchange(waiters_, {})) waiter.then();
+  for (Waiter& waiter : std::exchange(waiters_, {})) {
+    WEFT_PROBE("nvmf/removal-ends-connect-wait");
+    waiter.then();
+  }
 }
 
 void Registry::run_ready() {

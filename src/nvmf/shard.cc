@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/simulation.h"
 #include "nvmf/controller.h"
 #include "nvmf/io_runner.h"
 #include "nvmf/target.h"
@@ -97,7 +98,9 @@ NamespaceView* Shard::find_view(uint32_t subsystem, uint32_t nsid) {
   }
   const auto leaving = std::ranges::find_if(
       leaving_, [&](const auto& view) { return view->subsystem() == subsystem && view->ns().nsid() == nsid; });
-  return leaving == leaving_.end() ? nullptr : leaving->get();
+  if (leaving == leaving_.end()) return nullptr;
+  WEFT_PROBE("nvmf/freeze-of-leaving-namespace");
+  return leaving->get();
 }
 
 void Shard::freeze(uint32_t subsystem, uint32_t nsid, BlockRange range, std::move_only_function<void()> drained) {

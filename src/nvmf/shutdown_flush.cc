@@ -1,5 +1,7 @@
 #include "nvmf/shutdown_flush.h"
 
+#include "base/simulation.h"
+
 namespace weft::nvmf {
 
 ShutdownFlush* ShutdownFlush::start(SubsystemView& view, std::move_only_function<void()> done) {
@@ -24,7 +26,10 @@ ShutdownFlush* ShutdownFlush::start(SubsystemView& view, std::move_only_function
 
 void ShutdownFlush::flushed(bdev::Io& io, nvme::Status status) {
   auto& flush = *static_cast<Flush*>(io.context);
-  if (!status.ok()) flush.view->ns().fail();
+  if (!status.ok()) {
+    WEFT_PROBE("nvmf/shutdown-flush-failed");
+    flush.view->ns().fail();
+  }
   flush.view->release();
   flush.owner->one_done();
 }

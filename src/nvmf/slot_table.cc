@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/bits.h"
+#include "base/simulation.h"
 
 namespace weft::nvmf {
 namespace {
@@ -105,6 +106,7 @@ Command* SlotTable::begin(Command& command, uint16_t index, const nvme::Sqe& sqe
 Command* SlotTable::take_in_chunk(const nvme::Sqe& sqe) {
   const uint32_t in_chunks = taken_ - (first_.state != CommandState::kFree ? 1 : 0);
   if (in_chunks == chunks_.size() * kSlotsPerChunk) {  // quarantined commands take up room
+    WEFT_PROBE("nvmf/slots-beside-quarantine");
     if (chunks_.size() == kChunksMax) return nullptr;
     chunks_.push_back(nullptr);
   }

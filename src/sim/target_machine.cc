@@ -6,6 +6,7 @@
 #include "sim/disk_medium.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <fmt/format.h>
 
 namespace weft::sim {
@@ -44,13 +45,24 @@ TargetMachine::TargetMachine(const Setting& setting, Options options)
                               .has_volatile_cache = ns.has_volatile_cache,
                               .discarded_reads_zero = !random_.one_in(4)};
         place.disk = std::make_unique<Disk>(Disk::World{setting.agenda, setting.referee, setting.trace}, shape,
-                                            Prng{random_.next()}, DiskOptions{});
+                                            Prng{random_.next()}, draw_abilities());
       }
       place.volume = std::make_unique<Volume>(traits_of(place.plan, place.disk.get(), uint32_t(group.places.size() + 1)),
                                               setting.referee);
       group.places.push_back(std::move(place));
     }
   }
+}
+
+/// What the disk cannot do for as long as it lives: the device above it finds another way.
+DiskOptions TargetMachine::draw_abilities() {
+  DiskOptions options;
+  if (!random_.one_in(4)) return options;
+  for (const media::Kind kind :
+       {media::Kind::kWriteStable, media::Kind::kZero, media::Kind::kZeroDeallocate, media::Kind::kDiscard}) {
+    options.is_unsupported[size_t(kind)] = random_.one_in(2);
+  }
+  return options;
 }
 
 std::vector<Volume*> TargetMachine::volumes(size_t subsystem) {
@@ -298,7 +310,7 @@ TargetMachine::Heal TargetMachine::fail_a_disk(FaultKind kind) {
 }
 
 void TargetMachine::set_options_of(Disk& disk, FaultKind kind) {
-  DiskOptions options;
+  DiskOptions options = disk.options();
   options.short_one_in = random_.one_in(2) ? 1 + random_.below(8) : 0;
   switch (kind) {
     case FaultKind::kDiskHang:
@@ -309,6 +321,7 @@ void TargetMachine::set_options_of(Disk& disk, FaultKind kind) {
       break;
     case FaultKind::kDiskErrors:
       options.error_one_in = 1 + random_.below(20);
+      options.error_number = random_.one_in(4) ? EAGAIN : EIO;
       if (random_.one_in(3)) options.sync_error_one_in = 1 + random_.below(10);
       break;
     default:

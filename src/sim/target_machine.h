@@ -122,6 +122,7 @@ class TargetMachine {
   void lose_what_a_process_loses();
   void take_losses();
   void forget_process();
+  DiskOptions draw_abilities();
   void set_options_of(Disk& disk, FaultKind kind);
   void reopen(size_t subsystem, size_t index);
   void check_nothing_left();

@@ -12,6 +12,8 @@ SUMS = re.compile(r"^(\d+) worlds without a finding: (\d+) commands", re.MULTILI
 WORLD = re.compile(r"^seed (\d+):", re.MULTILINE)
 FINDING = re.compile(r"^seed (\d+): FAILED: ([\w-]+): (.*)$", re.MULTILINE)
 
+PROBE = re.compile(r"^probe (\S+) +(\d+|NOT REACHED)$", re.MULTILINE)
+
 Range = collections.namedtuple("Range", "program first last")
 
 
@@ -39,6 +41,26 @@ class Outcome(collections.namedtuple("Outcome", "range status output")):
             return found[2], found[3]
         lines = [line for line in self.output.splitlines() if re.search(r"assertion failed|ERROR: |runtime error", line)]
         return "crash", lines[0].strip() if lines else f"exit status {self.status}"
+
+
+class Probes:
+    """How often the rare branches (probes) were reached, in all processes together that ran with --count-probes."""
+
+    def __init__(self):
+        self.hits = collections.Counter()
+
+    def add(self, output):
+        for name, hits in PROBE.findall(output):
+            self.hits[name] += int(hits) if hits.isdigit() else 0
+
+    @property
+    def missed(self):
+        return sorted(name for name, hits in self.hits.items() if hits == 0)
+
+    def show(self):
+        for name in self.missed:
+            print(f"not reached: {name}")
+        print(f"{len(self.hits) - len(self.missed)} of {len(self.hits)} rare branches were reached")
 
 
 def chunks(program, first, last):

@@ -41,7 +41,10 @@ class UringChannel final : public Channel, media::OperationOwner {
   ~UringChannel() override { WEFT_ASSERT(submitted_ == 0); }
 
   void submit(Io& io) override {
-    if (has_vanished_) return io.done(nvme::status::kInternalPathError);
+    if (has_vanished_) {
+      WEFT_PROBE("uring/medium-has-vanished");
+      return io.done(nvme::status::kInternalPathError);
+    }
     State& state = *new (io.scratch) State;
     state.operation.owner = this;
     state.operation.offset = io.block * block_size_;
@@ -170,6 +173,7 @@ class UringChannel final : public Channel, media::OperationOwner {
     if (state.bounce != kNoBounce && io.op == Op::kRead) {
       std::memcpy(io.data.data() + (state.operation.offset - io.block * block_size_), state.operation.data, bytes);
     }
+    if (bytes < state.operation.length) WEFT_PROBE("uring/short-transfer");
     state.operation.offset += bytes;
     state.retries = 0;
     advance(io, state);
@@ -177,6 +181,7 @@ class UringChannel final : public Channel, media::OperationOwner {
 
   void on_error(Io& io, State& state, int error_number) {
     if ((error_number == EAGAIN || error_number == EINTR) && state.retries < kRetriesMax) {
+      WEFT_PROBE("uring/tried-again");
       ++state.retries;
       return advance(io, state);
     }
@@ -191,10 +196,20 @@ class UringChannel final : public Channel, media::OperationOwner {
   /// Goes on in the way that is left, and remembers what the medium cannot do.
   void on_unsupported(Io& io, State& state, int error_number) {
     switch (state.operation.kind) {
-      case media::Kind::kWriteStable: has_stable_writes_ = false; return advance(io, state);
-      case media::Kind::kZeroDeallocate: has_zero_deallocate_ = false; return advance(io, state);
-      case media::Kind::kZero: state.step = Step::kZeroFilling; return advance(io, state);
+      case media::Kind::kWriteStable:
+        WEFT_PROBE("uring/no-stable-writes");
+        has_stable_writes_ = false;
+        return advance(io, state);
+      case media::Kind::kZeroDeallocate:
+        WEFT_PROBE("uring/no-zeroing-by-deallocation");
+        has_zero_deallocate_ = false;
+        return advance(io, state);
+      case media::Kind::kZero:
+        WEFT_PROBE("uring/no-zeroing");
+        state.step = Step::kZeroFilling;
+        return advance(io, state);
       case media::Kind::kDiscard:
+        WEFT_PROBE("uring/no-discard");
         if (!discarded_reads_zero_) return finish(io, nvme::status::kSuccess);  // a hint that was not taken
         state.step = Step::kZeroing;
         return advance(io, state);

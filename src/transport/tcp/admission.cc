@@ -1,13 +1,20 @@
 #include "transport/tcp/admission.h"
 
 #include "base/assert.h"
+#include "base/simulation.h"
 
 namespace weft::tcp {
 
 std::optional<size_t> Admission::admit(const std::string& peer) {
-  if (count_ >= limits_.connections) return std::nullopt;
+  if (count_ >= limits_.connections) {
+    WEFT_PROBE("tcp/too-many-connections");
+    return std::nullopt;
+  }
   const auto known = per_peer_.find(peer);
-  if (known != per_peer_.end() && known->second >= limits_.connections_per_peer) return std::nullopt;
+  if (known != per_peer_.end() && known->second >= limits_.connections_per_peer) {
+    WEFT_PROBE("tcp/too-many-connections-of-peer");
+    return std::nullopt;
+  }
   size_t best = turn_;
   for (size_t i = 0; i < per_reactor_.size(); ++i) {
     const size_t candidate = (turn_ + i) % per_reactor_.size();

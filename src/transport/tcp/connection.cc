@@ -21,7 +21,10 @@ Connection::Connection(Shared& shared, ConnectionOwner& owner, nvmf::Origin orig
 }
 
 size_t Connection::receive_max() const {
-  if (is_paused_) return 0;
+  if (is_paused_) {
+    WEFT_PROBE("tcp/reading-is-paused");
+    return 0;
+  }
   // While buffers for in-capsule data are short, one PDU at a time: a queue that stalls leaves the rest of its receive in memory of its own.
   // A receive of the whole buffer brings at most as many capsules as a queue has slots, and each takes at most one in-capsule buffer.
   const Limits& limits = shared_.shard.limits();
@@ -57,10 +60,17 @@ Instant Connection::next_deadline() const {
 }
 
 void Connection::on_time(Instant now) {
-  if (termination_deadline_ <= now) return wish_for(net::Wish::kClose);
+  if (termination_deadline_ <= now) {
+    WEFT_PROBE("tcp/terminated-peer-stays");
+    return wish_for(net::Wish::kClose);
+  }
   if (wish_ != net::Wish::kStay) return;
-  if (handshake_deadline() <= now) return time_out("no Connect in time");
+  if (handshake_deadline() <= now) {
+    WEFT_PROBE("tcp/handshake-times-out");
+    return time_out("no Connect in time");
+  }
   if (nvmf::Command* oldest = transfers_.front(); oldest != nullptr && transfer_of(*oldest).deadline <= now) {
+    WEFT_PROBE("tcp/r2t-times-out");
     time_out("data asked for by R2T did not come in time");
   }
 }
@@ -86,9 +96,12 @@ void Connection::wish_for(net::Wish wish) {
 
 void Connection::on_closed(net::Closing closing) {
   if (closing.reason == net::Closing::Reason::kStalled) {
+    WEFT_PROBE("tcp/peer-takes-nothing");
     tell(EventLog::Kind::kStall, "has taken no byte for {} ms; the connection ends", shared_.shard.limits().stalled_send_ms);
   }
   wish_ = net::Wish::kClose;
+  if (incoming_ != nullptr) WEFT_PROBE("tcp/closed-within-data");
+  if (stalled_ != nullptr) WEFT_PROBE("tcp/closed-while-paused");
   while (transfers_.pop_front() != nullptr) {}
   incoming_ = stalled_ = nullptr;
   send_queue_.clear();  // the queue frees the commands itself

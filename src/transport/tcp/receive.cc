@@ -42,8 +42,12 @@ size_t Connection::receive_some(std::span<const std::byte> bytes) {
 
 size_t Connection::receive_pdu(std::span<const std::byte> bytes) {
   const auto* common = view<CommonHeader>(bytes);
-  if (common == nullptr) return 0;
+  if (common == nullptr) {
+    WEFT_PROBE("tcp/common-header-in-parts");
+    return 0;
+  }
   if (PduType(common->type) == PduType::kH2cTermReq) {  // whatever it says: the peer has ended, nothing is answered
+    WEFT_PROBE("tcp/peer-terminates");
     shared_.counters.peer_terminations.add(1);
     const auto* request = view<TermReq>(bytes);  // may not have come as a whole
     tell(EventLog::Kind::kTermination, "the peer ends the connection, FES {} FEI {:x}h", request ? uint16_t{request->fes} : 0,
@@ -56,17 +60,24 @@ size_t Connection::receive_pdu(std::span<const std::byte> bytes) {
     terminate(layout.error(), bytes_of(*common));
     return 0;
   }
-  if (bytes.size() < layout->header_size) return 0;
+  if (bytes.size() < layout->header_size) {
+    WEFT_PROBE("tcp/header-in-parts");
+    return 0;
+  }
   const auto header = bytes.first(common->hlen);
   if (layout->header_size > header.size()) {
     const uint32_t digest = load_le32(bytes.data() + header.size());
     if (digest != crc32c(header) && !WEFT_PLANTED("header-digest-unchecked")) {
+      WEFT_PROBE("tcp/header-digest-wrong");
       terminate({Fes::kHeaderDigestError, digest}, header);
       return 0;
     }
   }
   if (PduType(common->type) == PduType::kH2cData) return receive_h2c_data(bytes, *layout);
-  if (bytes.size() < layout->size) return 0;
+  if (bytes.size() < layout->size) {
+    WEFT_PROBE("tcp/capsule-in-parts");
+    return 0;
+  }
   const auto pdu = bytes.first(layout->size);
   return PduType(common->type) == PduType::kIcReq ? receive_ic_req(pdu, *layout) : receive_capsule(pdu, *layout);
 }
@@ -98,6 +109,7 @@ size_t Connection::receive_capsule(std::span<const std::byte> pdu, const Layout&
   auto descriptor = describe_data(capsule.sqe.sgl, {layout.data_size, queue_.in_capsule_max(capsule.sqe)});
   auto data = pdu.subspan(layout.data_offset, layout.data_size);
   if (layout.has_data_digest && descriptor.error.ok() && !is_data_digest_right(pdu, layout)) {
+    WEFT_PROBE("tcp/capsule-digest-wrong");
     descriptor.error = nvme::status::kTransientTransportError;  // the connection lives, §3.3.1.2
     descriptor.kind = nvmf::DataDescriptor::Kind::kNone;
   }
@@ -157,9 +169,13 @@ void Connection::payload_landed(std::span<const std::byte> bytes) {
 }
 
 size_t Connection::receive_payload_digest(std::span<const std::byte> bytes) {
-  if (bytes.size() < kDigestSize) return 0;
+  if (bytes.size() < kDigestSize) {
+    WEFT_PROBE("tcp/data-digest-in-parts");
+    return 0;
+  }
   if (load_le32(bytes.data()) != payload_digest_.value() && !WEFT_PLANTED("data-digest-unchecked")) {
     shared_.counters.digest_errors.add(1);
+    WEFT_PROBE("tcp/data-digest-wrong");
     transfer_of(*incoming_).is_digest_wrong = true;
   }
   payload_complete();
@@ -177,6 +193,7 @@ void Connection::payload_complete() {
 }
 
 void Connection::terminate(Violation violation, std::span<const std::byte> header) {
+  WEFT_PROBE("tcp/peer-is-terminated");
   shared_.counters.violations.add(1);
   tell(EventLog::Kind::kViolation, "wrong PDU of type {:02x}h, FES {} FEI {:x}h; the connection ends", uint8_t(header[0]),
        uint16_t(violation.fes), violation.fei);

@@ -50,7 +50,9 @@ void Connection::respond(nvmf::Command& command) {
     if (has_data) append_c2h_data(command, is_elided ? kFlagLast | kFlagSuccess : kFlagLast);
     if (!is_elided || WEFT_PLANTED("response-after-success-flag")) append_capsule_resp(cqe);
     if (WEFT_PLANTED("completion-twice")) append_capsule_resp(cqe);
-  }  // else a termination was the last thing that we have said
+  } else {  // a termination was the last thing that we have said
+    WEFT_PROBE("tcp/response-after-termination");
+  }
   send_queue_.mark(command);
   announce();
 }

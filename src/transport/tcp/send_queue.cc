@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/simulation.h"
 
 namespace weft::tcp {
 
@@ -149,6 +150,7 @@ nvmf::Command* SendQueue::take_done() {
 /// The send has stopped before byte data_at_ of `piece`.
 void SendQueue::protect_cut(const Piece& piece) {
   if (piece.kind == DataKind::kStable || data_at_ % kTornUnit == 0 || data_at_ < torn_until_) return;
+  WEFT_PROBE("tcp/lent-block-is-cut");
   if (torn_ == nullptr) torn_ = pool_.take();
   torn_from_ = data_at_;
   torn_until_ = std::min<uint32_t>(data_at_ - data_at_ % kTornUnit + kTornUnit, piece.length);
