@@ -44,6 +44,7 @@ class AdminChatter::Call final : public host::Command {
   }
   bool is_outstanding = false;
   bool is_for_event = false;  // reads the log page of an event
+  bool may_be_aborted = false;
   std::vector<std::byte> data;
 
  private:
@@ -64,7 +65,7 @@ AdminChatter::Call* AdminChatter::start_call(const nvme::Sqe& sqe, size_t in_byt
   call.data.assign(in_bytes, std::byte{0});
   call.in = call.data;
   call.is_outstanding = true;
-  call.is_for_event = false;
+  call.is_for_event = call.may_be_aborted = false;
   is_event_request(sqe) ? ++waiting_events_ : ++outstanding_;
   controller_.admin_queue().submit(call);
   return &call;
@@ -88,7 +89,8 @@ void AdminChatter::identify(uint32_t nsid) {
 }
 
 void AdminChatter::ask_something(Prng& prng, uint32_t nsid) {
-  switch (prng.below(6)) {
+  switch (prng.below(7)) {
+    case 6: return abort_event_request();
     case 0: return identify(nsid);
     case 1: start_call(admin(AdminOpcode::kIdentify, uint32_t(nvme::Cns::kController), 0), nvme::kIdentifySize); return;
     case 2: start_call(admin(AdminOpcode::kIdentify, uint32_t(nvme::Cns::kActiveNamespaces), 0), nvme::kIdentifySize); return;
@@ -98,10 +100,21 @@ void AdminChatter::ask_something(Prng& prng, uint32_t nsid) {
   }
 }
 
+void AdminChatter::abort_event_request() {
+  const auto found = std::ranges::find_if(calls_, [](const auto& call) { return call->is_outstanding && is_event_request(call->sqe); });
+  if (found == calls_.end() || aborts_outstanding() > controller_.identity().acl) return;
+  Call& request = **found;
+  if (start_call(admin(AdminOpcode::kAbort, uint32_t{request.sqe.cid} << 16, 0), 0) != nullptr) request.may_be_aborted = true;
+}
+
+size_t AdminChatter::aborts_outstanding() const {
+  const auto is_abort = [](const auto& call) { return call->is_outstanding && call->sqe.opcode == uint8_t(AdminOpcode::kAbort); };
+  return size_t(std::ranges::count_if(calls_, is_abort));
+}
+
 void AdminChatter::abort(IoCommand& command, uint16_t qid, size_t half) {
   const uint32_t target = uint32_t{qid} | uint32_t{command.cid(half)} << 16;
-  const auto is_abort = [](const auto& call) { return call->is_outstanding && call->sqe.opcode == uint8_t(AdminOpcode::kAbort); };
-  if (std::ranges::count_if(calls_, is_abort) > controller_.identity().acl) return;
+  if (aborts_outstanding() > controller_.identity().acl) return;
   if (start_call(admin(AdminOpcode::kAbort, target, 0), 0) != nullptr) command.expect_abort();
 }
 
@@ -121,6 +134,7 @@ void AdminChatter::answered(Call& call, const nvme::Cqe& cqe) {
   if (!status.ok()) {
     // A shutdown, and no other command of ours, ends the requests that wait for events.
     if (is_event && !is_running_ && status.is(status::kAbortedSqDeleted)) return;
+    if (is_event && call.may_be_aborted && status.is(status::kAbortRequested)) return wait_for_event();
     // An Identify of a namespace may come too late for it.
     if (call.sqe.opcode == uint8_t(AdminOpcode::kIdentify) && status.is(status::kInvalidNamespace)) return;
     return events_.on_wrong(fmt::format("admin command {:02x}h (CDW10 {:08x}h) failed: {}", call.sqe.opcode, uint32_t{call.sqe.cdw10},

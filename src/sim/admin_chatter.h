@@ -33,6 +33,8 @@ class AdminChatter {
   void identify(uint32_t nsid);
   /// One of the things that a host asks, drawn.
   void ask_something(Prng& prng, uint32_t nsid);
+  /// Aborts one of the requests that wait for events, or tries to.
+  void abort_event_request();
   /// Aborts `command`, or tries to.
   void abort(IoCommand& command, uint16_t qid, size_t half);
   /// The volatile write cache is off: every write that is submitted from now on is stable.
@@ -48,6 +50,7 @@ class AdminChatter {
   static constexpr size_t kCallsMax = 8;   // leaves most of the admin queue to Keep Alive and to whoever else asks
   static constexpr size_t kEventsMax = 2;  // Asynchronous Event Requests
 
+  size_t aborts_outstanding() const;
   Call* start_call(const nvme::Sqe& sqe, size_t in_bytes);
   void wait_for_event();
   void answered(Call& call, const nvme::Cqe& cqe);

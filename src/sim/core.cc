@@ -47,11 +47,19 @@ void Core::schedule(Instant when) {
 void Core::turn() {
   next_turn_ = Instant::never();
   if (agenda_.now() < stalled_until_) return schedule(stalled_until_);
+  if (std::exchange(is_falling_asleep_, false)) return fall_asleep();
   if (std::exchange(is_asleep_, false)) reactor_->wake_up();
   const auto worked = reactor_->run_once();
   const bool is_due_again = worked == Reactor::Turn::kWorked || std::exchange(is_woken_, false);
   // An idle reactor polls for a while before it sleeps; how long is drawn, so that the sleep begins anywhere.
   if (is_due_again || random_.one_in(4)) return schedule(agenda_.now() + pace());
+  // Others may do something between the last look and the sleep.
+  is_falling_asleep_ = random_.one_in(8);
+  is_falling_asleep_ ? schedule(agenda_.now() + pace()) : fall_asleep();
+}
+
+void Core::fall_asleep() {
+  if (std::exchange(is_woken_, false)) return schedule(agenda_.now() + pace());
   const auto deadline = reactor_->fall_asleep();
   if (!deadline) return schedule(agenda_.now() + pace());
   is_asleep_ = true;

@@ -34,6 +34,7 @@ class Core final : public Clock {
  private:
   void schedule(Instant when);
   void turn();
+  void fall_asleep();
   Duration pace();
 
   Agenda& agenda_;
@@ -44,6 +45,7 @@ class Core final : public Clock {
   uint64_t ticket_ = 0;  // of the turn that counts
   Instant stalled_until_{};
   bool is_asleep_ = false;
+  bool is_falling_asleep_ = false;
   bool is_woken_ = false;  // while awake: the next sleep is none
   int64_t wall_offset_ms_ = 0;
 };

@@ -48,7 +48,8 @@ class Drawing {
     limits.r2t_ms = limits.stalled_send_ms = limits.termination_ms = uint32_t(between(500, 3000));
     limits.io_timeout_ms = uint32_t(between(300, 3000));
     limits.association_ms = 2000;
-    limits.shutdown_ms = uint32_t(between(100, 2000));
+    limits.shutdown_ms = uint32_t(between(100, one_in(8) ? 8000 : 2000));
+    limits.removal_ms = uint32_t(between(100, 3000));
     const size_t subsystems = one_in(3) ? 2 : 1;
     for (size_t i = 0; i < subsystems; ++i) {
       SubsystemPlan subsystem{.nqn = fmt::format("nqn.2026-01.sim.weft:target-{}-subsystem-{}", index, i)};
@@ -132,7 +133,7 @@ class Drawing {
 
   void draw_faults() {
     FaultPlan& faults = plan_.faults;
-    faults.duration = milliseconds(scenario_.duration_ms.value_or(int64_t(between(500, 4000))));
+    faults.duration = milliseconds(scenario_.duration_ms.value_or(int64_t(between(500, one_in(8) ? 10'000 : 4000))));
     faults.pause = milliseconds(int64_t(between(20, 600)));
     if (scenario_.faults) {
       faults.kinds = *scenario_.faults;

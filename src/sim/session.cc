@@ -11,6 +11,7 @@ constexpr Duration kLook = milliseconds(2);  // how often a session looks whethe
 constexpr Duration kStepTimeout = seconds(4);
 constexpr Duration kCommandTimeout = seconds(8);  // longer than anything that a target waits for
 constexpr uint64_t kRetryPauseMaxMs = 100;
+constexpr uint64_t kLeaveAfterMaxMs = 4000;
 
 }  // namespace
 
@@ -33,7 +34,7 @@ void Session::end(std::function<void()> done) {
 
 void Session::die() {
   // While it connects or ends, a task waits for the controller, and nothing is outstanding that a volume knows of.
-  if (workload_ != nullptr && !is_ending_) controller_.reset();
+  if (workload_ != nullptr && !is_ending_ && !is_shutting_down_) controller_.reset();
 }
 
 host::ConnectOptions Session::connect_options() const {
@@ -89,7 +90,11 @@ Task<int> Session::work() {
   if (options_.is_network_corrupting) workload_->expect_corruption();
   if (proof_since_) workload_->prove_progress_since(*proof_since_);
   workload_->start();
-  while (!is_ending_ && !workload_->is_lost()) co_await Pause{process_.reactor(), kLook};
+  const bool may_leave = random_.one_in(4);
+  const Instant leave = setting_.agenda.now() + milliseconds(int64_t(random_.below(kLeaveAfterMaxMs)));
+  // Until faults are over, an association ends in order now and then, and the next one takes its place.
+  const auto is_leaving = [&] { return may_leave && !proof_since_ && setting_.agenda.now() >= leave; };
+  while (!is_ending_ && !workload_->is_lost() && !is_leaving()) co_await Pause{process_.reactor(), kLook};
   workload_->stop();
   while (!workload_->is_lost() && !workload_->is_idle()) co_await Pause{process_.reactor(), kLook};
   if (workload_->is_lost()) {
@@ -97,7 +102,9 @@ Task<int> Session::work() {
     last_error_ = controller_->failure() == nullptr ? "lost" : controller_->failure()->what();
     setting_.trace.note(setting_.agenda.now(), "host {}: {}", options_.host, last_error_);
   } else {
+    is_shutting_down_ = true;
     co_await controller_->shutdown();
+    is_shutting_down_ = false;
   }
   co_return 0;
 }

@@ -62,6 +62,7 @@ class Session {
   std::unique_ptr<host::Controller> controller_;
   std::optional<Instant> proof_since_;
   bool is_ending_ = false;
+  bool is_shutting_down_ = false;
   uint64_t associations_ = 0;
   uint64_t commands_ = 0;
   std::function<void()> on_end_;

@@ -30,7 +30,8 @@ void Stranger::storm(const net::Address& address, size_t count, Duration stay) {
       auto stream = net_.connect(address);
       WEFT_ASSERT(stream.has_value());
       const Duration length = nanoseconds(int64_t(random_.below(uint64_t(stay.ns) + 1)));
-      Call& call = calls_.emplace_back(std::move(*stream), draw_words(), reactor_.now() + length);
+      Call& call = calls_.emplace_back(std::move(*stream), draw_words(), reactor_.now() + length,
+                                        random_.one_in(4) ? Call::AtEnd::kStays : Call::AtEnd::kLeaves);
       WEFT_ASSERT(call.start().has_value());
       setting_.agenda.after(length, [this] { core_.wake(); });
     }
@@ -72,7 +73,8 @@ void Stranger::Call::on_readable() {
   do {
     transfer = stream_.receive({&target, 1});
   } while (transfer.kind == net::Transfer::Kind::kBytes && !transfer.is_exhausted);
-  is_over_ |= transfer.kind == net::Transfer::Kind::kEnd || transfer.kind == net::Transfer::Kind::kError;
+  is_over_ |= transfer.kind == net::Transfer::Kind::kError;
+  is_over_ |= transfer.kind == net::Transfer::Kind::kEnd && at_end_ == AtEnd::kLeaves;
 }
 
 void Stranger::Call::on_writable() {

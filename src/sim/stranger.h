@@ -27,8 +27,9 @@ class Stranger final : private Poller {
   };
   class Call final : private net::StreamEvents {
    public:
-    Call(Stream stream, std::vector<std::byte> words, Instant end)
-        : stream_(std::move(stream)), words_(std::move(words)), end_(end) {}
+    enum class AtEnd : uint8_t { kLeaves, kStays };
+    Call(Stream stream, std::vector<std::byte> words, Instant end, AtEnd at_end)
+        : stream_(std::move(stream)), words_(std::move(words)), end_(end), at_end_(at_end) {}
     Result<void> start() { return stream_.watch(*this); }
     bool is_over(Instant now) const { return is_over_ || now >= end_; }
 
@@ -38,6 +39,7 @@ class Stranger final : private Poller {
     Stream stream_;
     std::vector<std::byte> words_;
     Instant end_;
+    AtEnd at_end_;  // what it does when the target says no more
     size_t said_ = 0;
     bool is_over_ = false;
   };

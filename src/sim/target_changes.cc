@@ -171,7 +171,7 @@ void TargetMachine::tell_admission(size_t subsystem) {
       [this, &group, subsystem, life = life_, change = ++group.changes](const Result<void>& set) {
         setting_.trace.note(setting_.agenda.now(), "target {}: access to subsystem {} changed: {}", machine(),
                             subsystem, outcome(set));
-        if (life != life_ || change != group.changes || !set) return;
+        if (life != life_ || change != group.changes || group.subsystem == nullptr || !set) return;
         for (auto& [host, since] : group.forbidden) {
           if (since == Instant::never()) since = setting_.agenda.now();
         }
