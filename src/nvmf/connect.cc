@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/simulation.h"
+#include "nvmf/association_wait.h"
 #include "nvmf/controller.h"
 #include "nvmf/gate.h"
 #include "nvmf/shard.h"
@@ -44,33 +45,6 @@ std::optional<std::string_view> text_of(const std::array<char, 256>& field) {
 }
 
 constexpr nvme::Status kInvalid = status::kConnectInvalidParameters.with_dnr();
-
-/// How long a new association waits for the submitted writes of the same host's old one.
-constexpr Duration kOldAssociationPatience = seconds(5);
-
-/// A wait on the home reactor for the host's old associations to be over, with an end.
-class AssociationWait {
- public:
-  AssociationWait(Registry& registry, Reactor& home) : registry_(registry), home_(home) {}
-  static void start(Registry& registry, Reactor& home, const HostIdentity& host, std::move_only_function<void()> then) {
-    auto wait = std::make_unique<AssociationWait>(registry, home);
-    AssociationWait& self = *wait;
-    home.arm(self.timer_, kOldAssociationPatience);
-    registry.after_dying(host, &self, [wait = std::move(wait), then = std::move(then)]() mutable {
-      wait->home_.disarm(wait->timer_);
-      then();
-    });
-  }
-
- private:
-  void is_over() {
-    WEFT_PROBE("nvmf/association-wait-times-out");
-    registry_.give_up(this);
-  }
-  Registry& registry_;
-  Reactor& home_;
-  Timer timer_ = Timer::calling<&AssociationWait::is_over>(this);
-};
 
 }  // namespace
 
@@ -140,10 +114,11 @@ void Connector::connect_admin(Queue& queue, Command& command, const Request& req
   controller.keep_alive().set_timeout_ms(request.kato_ms);
   shard.home().post([&queue, &command, &controller, &shard, is_loopback = queue.origin_.is_loopback_listener] {
     Subsystem& subsystem = controller.subsystem();
-    AssociationWait::start(subsystem.registry(), shard.home(), controller.host(), [&queue, &command, &controller, &shard, &subsystem, is_loopback] {
-      shard.reactor().post([&queue, &command, &controller, registration = register_at_home(subsystem, controller, is_loopback)] {
-        registered(queue, command, controller, registration);
-      });
+    AssociationWait::start(shard.target(), subsystem, controller.host(), [&, is_loopback](AssociationWait::Outcome outcome) {
+      const bool is_clear = outcome == AssociationWait::Outcome::kClear;
+      const auto registration = is_clear ? register_at_home(subsystem, controller, is_loopback)
+                                         : Registration{status::kConnectControllerBusy};  // the host tries again
+      shard.reactor().post([&queue, &command, &controller, registration] { registered(queue, command, controller, registration); });
     });
   });
 }

@@ -161,6 +161,7 @@ void Controller::end(CloseReason reason) {
                        name_of(reason));
   keep_alive_.stop();
   reactor().disarm(association_timer_);
+  if (cntlid_ != 0) shard_.home().post([this] { subsystem().registry().mark_dying(cntlid_); });
   delete_io_queues(reason, [] {});
   if (admin_queue_ != nullptr) admin_queue_->close(reason);
 }

@@ -137,6 +137,8 @@ void Queue::detach() {
       case CommandState::kQuarantined: return;
     }
   });
+  // At once, not when its commands are home: from now on the host's next association waits for this one.
+  if (is_admin() && controller_ != nullptr) controller_->end(CloseReason::kAssociationEnded);
   come_home();
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/simulation.h"
+#include "nvmf/association_wait.h"
 #include "wire/fabrics/connect.h"
 
 namespace weft::nvmf {
@@ -24,7 +25,7 @@ void Registry::mark_dying(uint16_t cntlid) { associations_.at(cntlid).is_dying =
 void Registry::remove(uint16_t cntlid) {
   const auto erased = associations_.erase(cntlid);
   WEFT_ASSERT(erased == 1);
-  run_ready();
+  for (const auto& wait : std::vector{waits_}) wait->look();  // a copy: who is done is forgotten
   note_departure(cntlid);
 }
 
@@ -57,39 +58,25 @@ std::vector<uint16_t> Registry::cntlids() const {
   return live;
 }
 
-bool Registry::has_dying(const HostIdentity& host) const {
-  return std::ranges::any_of(associations_, [&](const auto& entry) { return entry.second.is_dying && entry.second.host == host; });
+bool Registry::knows(const HostIdentity& host) const {
+  return std::ranges::any_of(associations_, [&](const auto& entry) { return entry.second.host == host; });
 }
 
-void Registry::after_dying(const HostIdentity& host, const void* key, std::move_only_function<void()> then) {
-  if (!has_dying(host)) return then();
-  WEFT_PROBE("nvmf/connect-waits-for-old-association");
-  waiters_.push_back({host, key, std::move(then)});
+std::vector<uint16_t> Registry::dying_of(const HostIdentity& host) const {
+  std::vector<uint16_t> dying;
+  for (const auto& [cntlid, association] : associations_) {
+    if (association.is_dying && association.host == host) dying.push_back(cntlid);
+  }
+  return dying;
 }
 
-void Registry::give_up(const void* key) {
-  const auto waiter = std::ranges::find(waiters_, key, &Waiter::key);
-  if (waiter == waiters_.end()) return;
-  auto then = std::move(waiter->then);
-  waiters_.erase(waiter);
-  then();
+void Registry::forget(AssociationWait& wait) {
+  std::erase_if(waits_, [&](const auto& each) { return each.get() == &wait; });
 }
 
 void Registry::give_up_all() {
-  for (Waiter& waiter : std::exchange(waiters_, {})) {
-    WEFT_PROBE("nvmf/removal-ends-connect-wait");
-    waiter.then();
-  }
-}
-
-void Registry::run_ready() {
-  std::vector<std::move_only_function<void()>> ready;
-  std::erase_if(waiters_, [&](Waiter& waiter) {
-    if (has_dying(waiter.host)) return false;
-    ready.push_back(std::move(waiter.then));
-    return true;
-  });
-  for (auto& then : ready) then();
+  if (!waits_.empty()) WEFT_PROBE("nvmf/removal-ends-connect-wait");
+  for (const auto& wait : std::exchange(waits_, {})) wait->give_up();
 }
 
 }  // namespace weft::nvmf

@@ -1,10 +1,11 @@
-// The controllers of one subsystem, on the target's home reactor: hands out CNTLIDs, finds the controller an I/O queue names, and makes a new
-// association of a host wait for its old one's writes.
+// The controllers of one subsystem, on the target's home reactor: hands out CNTLIDs, finds the controller an I/O queue names, and keeps the
+// Connects that wait for an old association of their host.
 #pragma once
 #include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 
 namespace weft::nvmf {
 
+class AssociationWait;
 class Controller;
 
 struct HostIdentity {
@@ -32,7 +34,7 @@ class Registry {
   };
   /// A CNTLID that was not used since the range has wrapped. Errors: kLimit.
   Result<uint16_t> add(Association association);
-  /// The controller is being torn down: found no more, but its host's next association waits for remove().
+  /// The association ends: its controller is found no more, but its host's next association waits for remove(). Idempotent.
   void mark_dying(uint16_t cntlid);
   void remove(uint16_t cntlid);
   /// The live controller of that id, or null.
@@ -54,31 +56,27 @@ class Registry {
   /// Runs `then` when remove() was called for each of `cntlids`: now, when there are none, or later.
   void after_gone(std::vector<uint16_t> cntlids, std::move_only_function<void()> then);
 
-  /// Runs `then` when no controller of `host` is dying: now, or when remove() of the last one is called. `key` names it for give_up().
-  void after_dying(const HostIdentity& host, const void* key, std::move_only_function<void()> then);
-  /// Runs what waits under `key` at once: its time is up.
-  void give_up(const void* key);
-  /// Runs everything that waits in after_dying() at once.
+  /// Whether `host` has an association, live or dying.
+  bool knows(const HostIdentity& host) const;
+  /// The CNTLIDs of the host's dying associations.
+  std::vector<uint16_t> dying_of(const HostIdentity& host) const;
+  /// Keeps a wait, which is told of every remove(), until forget().
+  void add(std::shared_ptr<AssociationWait> wait) { waits_.push_back(std::move(wait)); }
+  void forget(AssociationWait& wait);
+  /// Ends every wait.
   void give_up_all();
 
  private:
-  struct Waiter {
-    HostIdentity host;
-    const void* key;
-    std::move_only_function<void()> then;
-  };
   struct Departure {
     std::vector<uint16_t> missing;
     std::move_only_function<void()> then;
   };
-  bool has_dying(const HostIdentity& host) const;
-  void run_ready();
   void note_departure(uint16_t cntlid);
 
   uint32_t controllers_max_;
   uint16_t next_cntlid_ = 1;
   std::map<uint16_t, Association> associations_;
-  std::vector<Waiter> waiters_;
+  std::vector<std::shared_ptr<AssociationWait>> waits_;
   std::vector<Departure> departures_;
 };
 

@@ -185,6 +185,14 @@ bool Shard::has_io_in_device() const {
   return std::ranges::any_of(views_, [&](const auto& view) { return std::ranges::any_of(view->by_nsid, is_busy); });
 }
 
+bool Shard::has_connection_of(std::span<const ControllerId> controllers) {
+  bool is_found = false;
+  queues_.for_each([&](Queue& queue) {
+    is_found |= queue.state() != QueueState::kDetached && queue.payer_ && std::ranges::find(controllers, *queue.payer_) != controllers.end();
+  });
+  return is_found;
+}
+
 bool Shard::has_stopped() const { return queues_.empty() && (!has_io_in_device() || reactor_.now() >= stop_deadline_); }
 
 void Shard::watch_stop() {

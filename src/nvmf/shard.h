@@ -2,6 +2,7 @@
 // that lives there. All calls on its reactor.
 #pragma once
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,8 @@ class Shard {
 
   /// Whether a device still holds an Io of a queue or a controller that is gone: then its channel must not be destroyed.
   bool has_io_in_device() const;
+  /// Whether a queue of one of `controllers` has its connection still, and may bring commands.
+  bool has_connection_of(std::span<const ControllerId> controllers);
 
   /// Every queue stops taking commands and closes when it is quiet, at the latest at `deadline`.
   void stop(Instant deadline);

@@ -6,10 +6,9 @@ namespace weft::sim {
 namespace {
 
 constexpr NetworkOptions kCalmNetwork{};
-// Longer than some time-outs (plan.cc), but not than association_ms, also not one after the other: a host's new association does not wait longer
-// for a reactor that has commands of the old one in its sockets.
-constexpr uint64_t kTargetStallMaxMs = 1500;
-constexpr Duration kStallPause = seconds(1);
+// Longer than every time-out, and than a host's new association waits for a reactor.
+constexpr uint64_t kTargetStallMaxMs = 8000;
+constexpr uint64_t kShortTargetStallMaxMs = 1500;
 // With the delay filter a command is not with its device yet while its reactor is stalled, but its time runs.
 constexpr uint64_t kDelayedTargetStallMaxMs = 150;
 
@@ -108,11 +107,11 @@ void Faults::inject(FaultKind kind) {
 
 void Faults::stall_a_target() {
   TargetMachine& target = any_target();
-  if (target.process() == nullptr || setting_.agenda.now() < next_stall_) return;
-  const Duration length = milliseconds(int64_t(random_.below(has_delay(target.plan()) ? kDelayedTargetStallMaxMs : kTargetStallMaxMs)));
+  if (target.process() == nullptr) return;
+  const uint64_t max_ms = has_delay(target.plan()) ? kDelayedTargetStallMaxMs : random_.one_in(8) ? kTargetStallMaxMs : kShortTargetStallMaxMs;
+  const Duration length = milliseconds(int64_t(random_.below(max_ms)));
   target.process()->stall(random_.below(target.process()->reactor_count()), length);
   stage_.checkers.on_stall(target.machine(), setting_.agenda.now() + length);
-  next_stall_ = setting_.agenda.now() + length + kStallPause;
 }
 
 void Faults::hold_a_link() {

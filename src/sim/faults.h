@@ -48,7 +48,6 @@ class Faults {
   Stage stage_;
   const FaultPlan& plan_;
   Prng random_;
-  Instant next_stall_{};  // of a target, at the earliest
   bool is_over_ = false;
   uint64_t count_ = 0;
 };

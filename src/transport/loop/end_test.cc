@@ -69,6 +69,61 @@ TEST_P(Ending, LosingTheAdminQueueEndsTheAssociation) {
   EXPECT_EQ(target.subsystem().registry().size(), 0u);
 }
 
+/// On three reactors: the admin queue on the first, the host's new one on the second, the I/O queue on the third.
+struct NextAssociation : Loop {
+  NextAssociation() : next(target, 1) {}
+  void start_next() { next.start(TestQueue::connect_request({}, data), answer); }
+  void pass(Duration time) { target.pass(time); }
+  nvme::Status answered() const { return answer ? answer->decoded_status() : nvme::status::kSuccess; }
+
+  const fabrics::ConnectData data = TestQueue::connect_data({});
+  TestQueue next;
+  std::optional<nvme::Cqe> answer;
+};
+INSTANTIATE_TEST_SUITE_P(Reactors, NextAssociation, testing::Values(3));
+
+TEST_P(NextAssociation, DoesNotBeginBeforeEveryReactorHasLookedAtWhatTheOldOneLeftBehind) {
+  target.stall(2);
+  admin.connection().disconnect();
+  start_next();
+  pass(seconds(4));
+  EXPECT_FALSE(answer);
+  target.stall_none();
+  target.until([&] { return answer.has_value(); });
+  EXPECT_TRUE(answered().ok());
+  EXPECT_TRUE(io->connection().is_detached());
+}
+
+TEST_P(NextAssociation, IsRefusedForNowWhileAReactorIsAwayThatMayHoldCommandsOfTheOldOne) {
+  target.stall(2);
+  admin.connection().disconnect();
+  start_next();
+  pass(seconds(6));
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answered(), nvme::status::kConnectControllerBusy);  // no Do Not Retry
+  target.stall_none();
+  target.until([&] { return io->connection().is_detached(); });
+}
+
+TEST_P(NextAssociation, BeginsWhenOnlyADeviceHasSomethingOfTheOldOneForTooLong) {
+  std::optional<nvme::Cqe> stuck;
+  io->start({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 2)}, stuck);
+  admin.connection().disconnect();
+  start_next();
+  pass(milliseconds(100));
+  EXPECT_FALSE(answer);
+  pass(seconds(6));
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(answered().ok());
+}
+
+TEST_P(NextAssociation, DoesNotWaitForAnotherPathOfItsHost) {
+  start_next();
+  target.until([&] { return answer.has_value(); });
+  EXPECT_TRUE(answered().ok());
+  EXPECT_FALSE(admin.connection().is_closed());
+}
+
 TEST_P(Ending, DisablingTheControllerClosesItsIoQueuesAndNotTheAdminQueue) {
   EXPECT_TRUE(admin.property_set(nvme::property::kCc, 0).decoded_status().ok());
   target.until([&] { return io->connection().is_detached(); });

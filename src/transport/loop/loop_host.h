@@ -65,10 +65,15 @@ class TestTarget {
     return std::move(bdev::make_ram(memory, "ram", blocks, block_size).value());
   }
 
-  /// One round over all reactors.
+  /// One round over all reactors but the stalled one.
   void turn() {
-    for (auto& reactor : reactors_) reactor->run_once();
+    for (size_t i = 0; i < reactors_.size(); ++i) {
+      if (i != stalled_) reactors_[i]->run_once();
+    }
   }
+  /// The reactor's thread gets no processor until stall_none().
+  void stall(size_t reactor) { stalled_ = reactor; }
+  void stall_none() { stalled_.reset(); }
   template <typename F>
   void until(F&& is_done) {
     for (int i = 0; i < 20'000 && !is_done(); ++i) {
@@ -93,6 +98,7 @@ class TestTarget {
   std::vector<std::unique_ptr<Reactor>> reactors_;
   std::unique_ptr<nvmf::Target> target_;
   nvmf::Subsystem* subsystem_ = nullptr;
+  std::optional<size_t> stalled_;
 };
 
 struct ConnectOptions {

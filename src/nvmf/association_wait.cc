@@ -1,0 +1,88 @@
+#include "nvmf/association_wait.h"
+
+#include <algorithm>
+
+#include "base/simulation.h"
+#include "nvmf/shard.h"
+#include "nvmf/target.h"
+
+namespace weft::nvmf {
+namespace {
+
+/// For reactors to look at their connections, and again for what devices have.
+constexpr Duration kPatience = seconds(5);
+
+void nothing(Shard&) {}
+
+}  // namespace
+
+void AssociationWait::start(Target& target, Subsystem& subsystem, const HostIdentity& host, Then then) {
+  if (!subsystem.registry().knows(host)) return then(Outcome::kClear);
+  const auto wait = std::make_shared<AssociationWait>(target, subsystem, host, std::move(then));
+  subsystem.registry().add(wait);
+  wait->begin();
+}
+
+AssociationWait::AssociationWait(Target& target, Subsystem& subsystem, const HostIdentity& host, Then then)
+    : target_(target), registry_(subsystem.registry()), subsystem_(subsystem.index()), host_(host), then_(std::move(then)) {}
+
+AssociationWait::~AssociationWait() { WEFT_ASSERT(phase_ == Phase::kOver); }
+
+void AssociationWait::begin() {
+  target_.home().arm(timer_, kPatience);
+  // A reactor takes in its messages before it polls: when it answers for the second time, it has seen which of its connections were gone
+  // when this Connect came. What it says to this reactor about them comes before that answer.
+  target_.on_every_shard(nothing, [self = shared_from_this()] {
+    self->target_.on_every_shard(nothing, [self] { self->caught_up(); });
+  });
+}
+
+void AssociationWait::caught_up() {
+  if (phase_ != Phase::kCatchingUp) return;
+  phase_ = Phase::kWaiting;
+  look();
+}
+
+void AssociationWait::look() {
+  if (phase_ != Phase::kWaiting && phase_ != Phase::kAsking) return;
+  if (registry_.dying_of(host_).empty()) return finish(Outcome::kClear);
+  WEFT_PROBE("nvmf/connect-waits-for-old-association");
+}
+
+void AssociationWait::is_late() {
+  switch (phase_) {
+    case Phase::kCatchingUp:
+    case Phase::kAsking:
+      WEFT_PROBE("nvmf/connect-refused-for-old-association");
+      return finish(Outcome::kTooLong);
+    case Phase::kWaiting:
+      WEFT_PROBE("nvmf/association-wait-times-out");
+      phase_ = Phase::kAsking;
+      target_.home().arm(timer_, kPatience);
+      return ask();
+    case Phase::kOver: return;
+  }
+}
+
+void AssociationWait::ask() {
+  std::vector<ControllerId> dying;
+  for (const uint16_t cntlid : registry_.dying_of(host_)) dying.push_back({subsystem_, cntlid});
+  // One answer per shard, written by that shard, read when all have answered.
+  const auto connected = std::make_shared<std::vector<char>>(target_.shards().size());
+  target_.on_every_shard([connected, dying](Shard& shard) { (*connected)[shard.index()] = char(shard.has_connection_of(dying)); },
+                         [self = shared_from_this(), connected] {
+                           if (self->phase_ != Phase::kAsking || std::ranges::find(*connected, 1) != connected->end()) return;
+                           self->finish(Outcome::kClear);
+                         });
+}
+
+void AssociationWait::finish(Outcome outcome) {
+  if (phase_ == Phase::kOver) return;
+  phase_ = Phase::kOver;
+  target_.home().disarm(timer_);
+  const auto self = shared_from_this();  // the registry lets go of it
+  registry_.forget(*this);
+  std::exchange(then_, {})(outcome);
+}
+
+}  // namespace weft::nvmf
