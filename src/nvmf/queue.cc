@@ -54,7 +54,7 @@ Queue::~Queue() {
 
 Command* Queue::begin(const nvme::Sqe& sqe) {
   owner_.check();
-  last_activity_ = shard_.reactor().now();
+  heard();
   Command* command = slots_.take(sqe);
   if (command == nullptr) return nullptr;
   command->queue = this;
@@ -290,6 +290,8 @@ void Queue::on_buffer(std::span<std::byte> buffer) {
   ops_.resume();
 }
 
+void Queue::heard() { last_activity_ = shard_.reactor().now(); }
+
 Command* Queue::find_receiving(uint16_t tag) {
   Command* command = slots_.find_tag(tag);
   return command != nullptr && command->state == CommandState::kReceiving ? command : nullptr;
@@ -297,8 +299,6 @@ Command* Queue::find_receiving(uint16_t tag) {
 
 void Queue::received(Command& command, nvme::Status data_status) {
   WEFT_ASSERT(command.state == CommandState::kReceiving);
-  // Data is neither a command nor a completion: it holds no keep-alive off.
-  if (WEFT_PLANTED("keep-alive-fed-by-data")) last_activity_ = shard_.reactor().now();
   if (state_ == QueueState::kStopping) return drop(command);  // not submitted any more; the host sends it again
   if (!command.doom.ok()) {
     WEFT_PROBE("nvmf/doomed-command-has-its-data");
@@ -387,7 +387,7 @@ void Queue::complete(Command& command, nvme::Status why, uint64_t result) {
     return free(command);
   }
   if (!why.ok()) log_error(command);
-  if (!WEFT_PLANTED("keep-alive-deaf-to-completions")) last_activity_ = shard_.reactor().now();
+  if (!WEFT_PLANTED("keep-alive-deaf-to-completions")) heard();
   enter(command, CommandState::kResponding);
   if (!is_admin() && !command.buffer.empty() && WEFT_PLANTED("buffer-freed-early")) shard_.buffers().free(command.share, std::exchange(command.buffer, {}));
   ops_.respond(command);

@@ -96,7 +96,9 @@ class Queue final : private BufferWaiter {
   SubsystemView* subsystem() { return subsystem_; }
   /// Whom its buffers are charged to.
   BufferAccount& account() { return *account_; }
-  /// When the last command was received or completion sent: for the keep-alive timer.
+  /// A command has come or a completion goes: nothing else, data for example, holds keep-alive off. NVMe Base 2.0 §3.9.
+  void heard();
+  /// When it was last heard().
   Instant last_activity() const { return last_activity_; }
   /// Half of a fused pair: parked until the other half has its data; then the first, later the second is executed.
   void wait_partner(Command& command) { enter(command, CommandState::kWaitPartner); }

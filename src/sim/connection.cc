@@ -174,11 +174,35 @@ void Connection::resume(Side from) {
 }
 
 void Connection::dispatch(Side from, Parcel parcel) {
-  if (network_.is_held(end(from).machine, end(other(from)).machine)) {
-    end(from).held.push_back(std::move(parcel));
+  End& here = end(from);
+  const bool is_held = network_.is_held(here.machine, end(other(from)).machine);
+  if (!is_held && !slowness(from) && here.held.empty()) return schedule(from, std::move(parcel));
+  here.held.push_back(std::move(parcel));
+  if (!is_held && !here.is_trickling) trickle(from);
+}
+
+/// Lets a little of what is held go, and comes again; everything, when the link is not slow any more.
+void Connection::trickle(Side from) {
+  End& here = end(from);
+  here.is_trickling = false;
+  if (here.held.empty() || network_.is_held(here.machine, end(other(from)).machine)) return;
+  const auto pause = slowness(from);
+  if (!pause) return resume(from);
+  std::vector<std::byte>& bytes = here.held.front().bytes;
+  if (bytes.size() > Network::kSlowPieceBytes) {
+    const auto rest = bytes.begin() + Network::kSlowPieceBytes;
+    schedule(from, {here.held.front().kind, {bytes.begin(), rest}});
+    bytes.erase(bytes.begin(), rest);
   } else {
-    schedule(from, std::move(parcel));
+    schedule(from, std::move(here.held.front()));
+    here.held.pop_front();
   }
+  here.is_trickling = true;
+  network_.agenda_.after(*pause, [self = shared_from_this(), from] { self->trickle(from); });
+}
+
+std::optional<Duration> Connection::slowness(Side from) const {
+  return network_.slowness(end(from).machine, end(other(from)).machine);
 }
 
 void Connection::schedule(Side from, Parcel parcel) {

@@ -75,7 +75,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
     // From this end to the other: on the way, and arrived there.
     size_t in_flight = 0;
     Instant last_arrival{};
-    std::deque<Parcel> held;
+    std::deque<Parcel> held;    // by a link that lets nothing through, or little at a time
+    bool is_trickling = false;  // trickle() comes
     std::optional<Cut> cut;
     // At this end: arrived, not yet received.
     std::vector<std::byte> inbox;
@@ -89,6 +90,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   size_t room(Side from) const;
   void dispatch(Side from, Parcel parcel);
   void schedule(Side from, Parcel parcel);
+  void trickle(Side from);
+  std::optional<Duration> slowness(Side from) const;
   void arrive(Side at, Parcel parcel);
   void take_in(Side at, std::vector<std::byte> bytes);
   void finish_cut(Side from, Ending ending, std::vector<std::byte> last);

@@ -55,6 +55,8 @@ void Faults::inject(FaultKind kind) {
       return;
     case FaultKind::kHold:
       return hold_a_link();
+    case FaultKind::kFade:
+      return any_host().fade();
     case FaultKind::kStorm: {
       const net::Address address = Network::address_of(any_target().machine(), TargetMachine::kPort);
       return stage_.stranger.storm(address, 1 + random_.below(60), draw_length());

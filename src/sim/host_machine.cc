@@ -52,6 +52,10 @@ void HostMachine::crash() {
   });
 }
 
+void HostMachine::fade() {
+  if (process_ != nullptr) sessions_[random_.below(sessions_.size())]->fade();
+}
+
 uint64_t HostMachine::commands() const {
   uint64_t sum = past_commands_;
   for (const auto& session : sessions_) sum += session->commands();

@@ -39,6 +39,7 @@ class HostMachine {
 
   // Faults.
   void crash();  // and starts again a moment later
+  void fade();   // one of its associations: see Session
 
   /// Ends every session in order; `done` when there is none left. Requires: a process.
   void shut_down(std::function<void()> done);

@@ -62,6 +62,19 @@ void Network::release(size_t from, size_t to) {
 void Network::release_all() {
   const auto holds = holds_;
   for (const auto& [from, to] : holds) release(from, to);
+  slow_links_.clear();
+}
+
+void Network::slow_down(size_t from, size_t to, Duration pause) {
+  slow_links_[{from, to}] = pause;
+  trace_.note(agenda_.now(), "net: from {} to {} only a little at a time", from, to);
+}
+
+void Network::hasten(size_t from, size_t to) { slow_links_.erase({from, to}); }
+
+std::optional<Duration> Network::slowness(size_t from, size_t to) const {
+  const auto found = slow_links_.find({from, to});
+  return found == slow_links_.end() ? std::nullopt : std::optional{found->second};
 }
 
 bool Network::cut(Ending ending, size_t bytes) {

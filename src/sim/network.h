@@ -36,6 +36,7 @@ enum class Ending : uint8_t { kFinish, kReset };
 
 class Network {
  public:
+  static constexpr size_t kSlowPieceBytes = 1024;  // what a slow link lets through at once
   /// Outlives: agenda, trace and taps outlive the network.
   Network(Agenda& agenda, uint64_t seed, Trace& trace, WireTaps& taps)
       : agenda_(agenda), random_(seed), trace_(trace), taps_(taps) {}
@@ -50,7 +51,11 @@ class Network {
   /// again. Both ways: a partition.
   void hold(size_t from, size_t to);
   void release(size_t from, size_t to);
+  /// Everything goes everywhere again, at the network's speed.
   void release_all();
+  /// What `from` sends to `to` arrives in small pieces with such a pause between any two of a connection, from now until hasten().
+  void slow_down(size_t from, size_t to, Duration pause);
+  void hasten(size_t from, size_t to);
   /// Ends a drawn connection that is open, after `bytes` more bytes of a drawn direction. False when there is none.
   bool cut(Ending ending, size_t bytes);
 
@@ -92,6 +97,8 @@ class Network {
   }
   Duration delay() { return options_.latency + nanoseconds(int64_t(random_.below(uint64_t(options_.jitter.ns) + 1))); }
   bool is_held(size_t from, size_t to) const { return holds_.contains({from, to}); }
+  /// None: the link is not slow.
+  std::optional<Duration> slowness(size_t from, size_t to) const;
   bool is_without_power(size_t machine) const { return without_power_.contains(machine); }
   void forget_machine(size_t machine, bool is_silent);
   void forget_finished();
@@ -103,6 +110,7 @@ class Network {
   NetworkOptions options_;
   std::map<std::pair<size_t, uint16_t>, Service> services_;  // by machine and port
   std::set<std::pair<size_t, size_t>> holds_;
+  std::map<std::pair<size_t, size_t>, Duration> slow_links_;
   std::set<size_t> without_power_;
   std::vector<std::shared_ptr<Connection>> connections_;  // open at an end, in the order of their making
   uint64_t connection_count_ = 0;

@@ -13,6 +13,7 @@ namespace weft::sim {
 enum class FaultKind : uint8_t {
   kCut,              // a connection ends between any two bytes
   kHold,             // nothing goes one way for a while
+  kFade,             // a host is heard of ever more slowly, then no more for a while
   kStorm,            // connections that say nothing, or nonsense, come in numbers
   kHostStall,        // a host's reactor gets no turn for a while
   kTargetStall,      // a target's reactor gets no turn for a while
@@ -37,6 +38,7 @@ struct FaultName {
 inline constexpr FaultName kFaultNames[] = {
     {FaultKind::kCut, "cut"},
     {FaultKind::kHold, "hold"},
+    {FaultKind::kFade, "fade"},
     {FaultKind::kStorm, "storm"},
     {FaultKind::kHostStall, "host-stall"},
     {FaultKind::kTargetStall, "target-stall"},

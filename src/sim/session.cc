@@ -2,6 +2,7 @@
 
 #include "sim/host_machine.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace weft::sim {
@@ -12,8 +13,27 @@ constexpr Duration kStepTimeout = seconds(4);
 constexpr Duration kCommandTimeout = seconds(8);  // longer than anything that a target waits for
 constexpr uint64_t kRetryPauseMaxMs = 100;
 constexpr uint64_t kLeaveAfterMaxMs = 4000;
+constexpr size_t kLastBytesMax = 64 << 10;
 
 }  // namespace
+
+/// A Compare, which moves data to the controller and changes nothing, of the first blocks of the first namespace.
+class Session::LastCommand final : public host::Command {
+ public:
+  explicit LastCommand(const NamespacePlan& ns) {
+    const uint64_t blocks = std::min<uint64_t>(ns.blocks, kLastBytesMax / ns.block_bytes);
+    data_.resize(blocks * ns.block_bytes);
+    sqe.opcode = uint8_t(nvme::IoOpcode::kCompare);
+    sqe.nsid = 1;
+    sqe.cdw12 = uint32_t(blocks - 1);
+    out = data_;
+  }
+  size_t size() const { return data_.size(); }
+  void on_completed(const nvme::Cqe&) override {}
+
+ private:
+  std::vector<std::byte> data_;
+};
 
 Session::Session(const Setting& setting, HostProcess& process, const Options& options)
     : setting_(setting),
@@ -21,6 +41,8 @@ Session::Session(const Setting& setting, HostProcess& process, const Options& op
       options_(options),
       random_(options.seed),
       volumes_(options.target.volumes(options.plan.subsystem)) {}
+
+Session::~Session() = default;
 
 void Session::start() {
   task_.emplace(run());
@@ -90,22 +112,42 @@ Task<int> Session::work() {
   if (options_.is_network_corrupting) workload_->expect_corruption();
   if (proof_since_) workload_->prove_progress_since(*proof_since_);
   workload_->start();
+  is_fading_ = false;
   const bool may_leave = random_.one_in(4);
   const Instant leave = setting_.agenda.now() + milliseconds(int64_t(random_.below(kLeaveAfterMaxMs)));
   // Until faults are over, an association ends in order now and then, and the next one takes its place.
   const auto is_leaving = [&] { return may_leave && !proof_since_ && setting_.agenda.now() >= leave; };
-  while (!is_ending_ && !workload_->is_lost() && !is_leaving()) co_await Pause{process_.reactor(), kLook};
+  while (!is_ending_ && !workload_->is_lost() && !is_leaving() && !is_fading_) co_await Pause{process_.reactor(), kLook};
   workload_->stop();
   while (!workload_->is_lost() && !workload_->is_idle()) co_await Pause{process_.reactor(), kLook};
   if (workload_->is_lost()) {
     workload_->judge_end();
     last_error_ = controller_->failure() == nullptr ? "lost" : controller_->failure()->what();
     setting_.trace.note(setting_.agenda.now(), "host {}: {}", options_.host, last_error_);
+  } else if (is_fading_ && !proof_since_) {
+    co_await fade_away();
   } else {
     is_shutting_down_ = true;
     co_await controller_->shutdown();
     is_shutting_down_ = false;
   }
+  co_return 0;
+}
+
+/// What counts for keep-alive, a command of some Keep Alive, may have come long before the last byte of data.
+Task<int> Session::fade_away() {
+  const Duration kato = options_.plan.keep_alive;
+  const size_t from = options_.host, to = options_.target.machine();
+  last_command_ = std::make_unique<LastCommand>(options_.target.plan().subsystems[options_.plan.subsystem].namespaces[0]);
+  setting_.network.slow_down(from, to, kato * 2 / int64_t(last_command_->size() / Network::kSlowPieceBytes));
+  if (controller_->io_queue(0).has_room()) controller_->io_queue(0).submit(*last_command_);
+  co_await Pause{process_.reactor(), kato * int64_t(30 + random_.below(70)) / 100};
+  if (!proof_since_) {
+    setting_.network.hold(from, to);
+    co_await Pause{process_.reactor(), kato * 2};
+  }
+  setting_.network.hasten(from, to);
+  setting_.network.release(from, to);
   co_return 0;
 }
 

@@ -27,6 +27,7 @@ class Session {
   };
   /// Outlives: setting, process, plan and target outlive the session.
   Session(const Setting& setting, HostProcess& process, const Options& options);
+  ~Session();
 
   void start();
   /// The workload ends, then the association; `done` after that, on the agenda. At any time, once.
@@ -41,6 +42,9 @@ class Session {
   void prove_work_since(Instant since);
   /// No more commands but reads of all that was ever written, which the volumes judge. To be called until it returns true: all is read.
   bool read_back() { return workload_ != nullptr && workload_->read_back(); }
+  /// The association goes without a word: the data of its last command comes slowly, and then nothing comes from the host's machine any more for
+  /// longer than the target waits. The association that follows is an ordinary one.
+  void fade() { is_fading_ = true; }
   /// What it is doing, in words.
   std::string state() const;
   uint64_t associations() const { return associations_; }
@@ -49,6 +53,8 @@ class Session {
  private:
   Task<int> run();
   Task<int> work();
+  Task<int> fade_away();
+  class LastCommand;
   void check_admission(Instant began);
   host::ConnectOptions connect_options() const;
 
@@ -59,10 +65,12 @@ class Session {
   std::optional<Task<int>> task_;
   std::vector<Volume*> volumes_;
   std::unique_ptr<Workload> workload_;  // while connected; dies after the controller
+  std::unique_ptr<LastCommand> last_command_;    // dies after the controller
   std::unique_ptr<host::Controller> controller_;
   std::optional<Instant> proof_since_;
   bool is_ending_ = false;
   bool is_shutting_down_ = false;
+  bool is_fading_ = false;
   uint64_t associations_ = 0;
   uint64_t commands_ = 0;
   std::function<void()> on_end_;

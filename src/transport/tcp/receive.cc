@@ -157,6 +157,7 @@ size_t Connection::receive_payload(std::span<const std::byte> bytes) {
 
 /// `bytes` is the front of what direct() gave.
 void Connection::payload_landed(std::span<const std::byte> bytes) {
+  if (WEFT_PLANTED("keep-alive-fed-by-data")) queue_.heard();
   if (has_payload_digest_) payload_digest_.update(bytes);
   transfer_of(*incoming_).next_offset += uint32_t(bytes.size());
   payload_left_ -= uint32_t(bytes.size());
