@@ -161,6 +161,10 @@ void IoRunner::io_done(bdev::Io& io, nvme::Status io_status) {
 
 void IoRunner::next_step(Command& command) {
   if (command.queue->state() == QueueState::kDetached) return command.queue->complete(command, status::kAbortedSqDeleted);
+  if (command.target_view != nullptr) {  // while a step was done, another command's write may have become late
+    const nvme::Status available = availability(command.target_view->ns(), command.sqe);
+    if (!available.ok()) return command.queue->complete(command, available);
+  }
   switch (opcode_of(command)) {
     case IoOpcode::kFlush: return flush_next(command);
     case IoOpcode::kVerify: return verify_next(command);

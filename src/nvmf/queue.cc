@@ -387,9 +387,13 @@ void Queue::complete(Command& command, nvme::Status why, uint64_t result) {
     return free(command);
   }
   if (!why.ok()) log_error(command);
+  if (!is_admin() && !command.buffer.empty() && WEFT_PLANTED("buffer-freed-early")) shard_.buffers().free(command.share, std::exchange(command.buffer, {}));
+  answer(command);
+}
+
+void Queue::answer(Command& command) {
   if (!WEFT_PLANTED("keep-alive-deaf-to-completions")) heard();
   enter(command, CommandState::kResponding);
-  if (!is_admin() && !command.buffer.empty() && WEFT_PLANTED("buffer-freed-early")) shard_.buffers().free(command.share, std::exchange(command.buffer, {}));
   ops_.respond(command);
 }
 
@@ -444,6 +448,7 @@ void Queue::free(Command& command) {
 
 /// Lets a command go that is not in a device, without a completion.
 void Queue::drop(Command& command) {
+  if (command.holds_freeze) thaw(command);
   if (Command* other = std::exchange(command.partner, nullptr)) other->partner = nullptr;
   release_buffers(command);
   let_go(command);

@@ -136,6 +136,7 @@ class Queue final : private BufferWaiter {
   void execute_fabrics(Command& command);
   void disconnect(Command& command);
   void finish_disconnect();
+  void answer(Command& command);
   void release_buffers(Command& command);
   static void let_go(Command& command);
   void free(Command& command);

@@ -75,8 +75,7 @@ void Queue::time_out(Command& command) {
   command.result = 0;
   command.response_data = {};
   log_error(command);
-  enter(command, CommandState::kResponding);
-  ops_.respond(command);
+  answer(command);
 }
 
 void Queue::late_io_done(Command& command) {

@@ -273,6 +273,23 @@ TEST_P(Loop, ADeviceThatHangsFailsItsCommandsAndKeepsTheirBuffers) {
   EXPECT_TRUE(again);
 }
 
+TEST(LateDevice, ItsTimeOutIsAnAnswerThatHoldsKeepAliveOff) {
+  HeldIos slow;
+  TestTarget target{1, {.io_timeout_ms = 2000}};
+  target.add(1, std::make_unique<SlowBdev>(slow));
+  TestQueue admin{target}, io{target};
+  const uint16_t cntlid = admin.connect_and_enable({.kato_ms = 2000});
+  EXPECT_TRUE(io.connect({.cntlid = cntlid, .qid = 1}).decoded_status().ok());
+  std::optional<nvme::Cqe> hung;
+  io.start({.sqe = io_sqe(IoOpcode::kFlush, 0, 1)}, hung);
+  target.pass(milliseconds(3500));
+  EXPECT_TRUE(hung);
+  EXPECT_FALSE(admin.connection().is_closed());
+  target.pass(milliseconds(2000));
+  EXPECT_EQ(admin.connection().close_reason(), nvmf::CloseReason::kKeepAliveExpired);
+  slow.finish_all();
+}
+
 TEST_P(Loop, AWriteThatWasParkedIsRefusedWhenALateOneIsOutByThen) {
   bool is_frozen = false;
   auto& ns = *target.subsystem().namespaces().at(2);

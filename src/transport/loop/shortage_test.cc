@@ -134,6 +134,38 @@ TEST_P(Buffers, AHostThatIsGivenUpWhileItsCommandsWaitForBuffersLeavesThemAll) {
   EXPECT_TRUE(next.io.status({.sqe = io_sqe(IoOpcode::kWrite, 0, 2048), .from_host = whole, .delivery = Delivery::kOnRequest}).ok());
 }
 
+TEST(Shortage, AFusedPairWhoseConnectionGoesWhileItWaitsForABufferLeavesItsRangeToOthers) {
+  HeldIos slow;
+  TestTarget target;
+  target.add(1, std::make_unique<SlowBdev>(slow));  // lends nothing: Compare reads into a buffer
+  Buffers::Host going{target, kHostNqn}, staying{target, kOther};
+  BufferPool& pool = target.shard().buffers();
+  std::vector<std::pair<BufferAccount*, std::span<std::byte>>> taken;  // each account gets one buffer while there is any
+  do {
+    BufferAccount& account = pool.open_account();
+    taken.emplace_back(&account, pool.try_allocate(account, Share::kScratch, 512));
+  } while (!taken.back().second.empty());
+  const std::vector<std::byte> data(512);
+  nvme::Sqe compare = io_sqe(IoOpcode::kCompare, 7, 1), write = io_sqe(IoOpcode::kWrite, 7, 1);
+  compare.flags = uint8_t(nvme::Fuse::kFirst);
+  write.flags = uint8_t(nvme::Fuse::kSecond);
+  std::optional<nvme::Cqe> compared, written;
+  going.io.start({.sqe = compare, .from_host = data}, compared);
+  going.io.start({.sqe = write, .from_host = data}, written);
+  for (int i = 0; i < 20; ++i) target.turn();
+  EXPECT_TRUE(slow.ios.empty());
+  going.io.connection().disconnect();
+  std::optional<nvme::Cqe> other;
+  staying.io.start({.sqe = io_sqe(IoOpcode::kWrite, 7, 1), .from_host = data}, other);
+  target.until([&] { return slow.ios.size() == 1; });
+  slow.finish_all();
+  EXPECT_TRUE(other);
+  for (const auto& [account, buffer] : taken) {
+    if (!buffer.empty()) pool.free(Share::kScratch, buffer);
+    pool.close_account(*account);
+  }
+}
+
 TEST(Shortage, AConnectAndAnIdentifyNeedNoneOfTheBuffersForData) {
   constexpr uint32_t kShareBytes = 1 << 20;
   TestTarget target{1, {.transfer_share_bytes = kShareBytes, .read_share_bytes = kShareBytes, .account_part = 1}};
