@@ -42,6 +42,7 @@ struct Limits {
   uint32_t discovery_idle_ms = 120000;       // a discovery controller with KATO 0 and no command
   uint32_t io_timeout_ms = 30000;            // a device that does not answer
   uint32_t shutdown_ms = 5000;               // SIGTERM to the end
+  uint32_t old_association_ms = 5000;        // a new association waits for what reactors, and again for what devices, have of its host's old one
   uint32_t removal_ms = 10000;               // from asking for a removal to the answer, when a device holds it up
 };
 
@@ -93,6 +94,7 @@ inline constexpr std::array kLimitTable{
     LimitRow{"discovery_idle_ms", &Limits::discovery_idle_ms, 1000, 1000, 0, LimitScope::kController, "a discovery controller without keep-alive"},
     LimitRow{"io_timeout_ms", &Limits::io_timeout_ms, 100, 100, 0, LimitScope::kCommand, "a device that does not answer"},
     LimitRow{"shutdown_ms", &Limits::shutdown_ms, 100, 100, 0, LimitScope::kTarget, "from SIGTERM to the end"},
+    LimitRow{"old_association_ms", &Limits::old_association_ms, 100, 100, 0, LimitScope::kTarget, "that a new association waits for its host's old one"},
     LimitRow{"removal_ms", &Limits::removal_ms, 100, 100, 0, LimitScope::kTarget, "from asking for a removal to the answer"},
 };
 static_assert(kLimitTable.size() * sizeof(uint32_t) == sizeof(Limits), "every limit has its row");

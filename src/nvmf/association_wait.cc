@@ -9,9 +9,6 @@
 namespace weft::nvmf {
 namespace {
 
-/// For reactors to look at their connections, and again for what devices have.
-constexpr Duration kPatience = seconds(5);
-
 void nothing(Shard&) {}
 
 }  // namespace
@@ -28,8 +25,10 @@ AssociationWait::AssociationWait(Target& target, Subsystem& subsystem, const Hos
 
 AssociationWait::~AssociationWait() { WEFT_ASSERT(phase_ == Phase::kOver); }
 
+void AssociationWait::arm() { target_.home().arm(timer_, milliseconds(target_.limits().old_association_ms)); }
+
 void AssociationWait::begin() {
-  target_.home().arm(timer_, kPatience);
+  arm();
   // A reactor takes in its messages before it polls: when it answers for the second time, it has seen which of its connections were gone
   // when this Connect came. What it says to this reactor about them comes before that answer.
   target_.on_every_shard(nothing, [self = shared_from_this()] {
@@ -58,7 +57,7 @@ void AssociationWait::is_late() {
     case Phase::kWaiting:
       WEFT_PROBE("nvmf/association-wait-times-out");
       phase_ = Phase::kAsking;
-      target_.home().arm(timer_, kPatience);
+      arm();
       return ask();
     case Phase::kOver: return;
   }

@@ -21,7 +21,7 @@ class AssociationWait final : public std::enable_shared_from_this<AssociationWai
   };
   using Then = std::move_only_function<void(Outcome)>;
 
-  /// Calls `then` once: now, when the host has no other association, or within twice kPatience.
+  /// Calls `then` once: now, when the host has no other association, or within twice limits.old_association_ms.
   static void start(Target& target, Subsystem& subsystem, const HostIdentity& host, Then then);
 
   AssociationWait(Target& target, Subsystem& subsystem, const HostIdentity& host, Then then);
@@ -42,6 +42,7 @@ class AssociationWait final : public std::enable_shared_from_this<AssociationWai
   void caught_up();
   void is_late();
   void ask();
+  void arm();
   void finish(Outcome outcome);
 
   Target& target_;

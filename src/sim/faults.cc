@@ -45,7 +45,9 @@ void Faults::plan_next() {
   });
 }
 
-Duration Faults::draw_length() { return milliseconds(int64_t(1 + random_.below(random_.one_in(4) ? 6000 : 100))); }
+Duration Faults::draw_length() {
+  return milliseconds(int64_t(1 + random_.below(random_.one_in(16) ? 8000 : random_.one_in(4) ? 4000 : 100)));
+}
 
 void Faults::inject(FaultKind kind) {
   switch (kind) {

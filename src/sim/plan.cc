@@ -49,6 +49,7 @@ class Drawing {
     limits.io_timeout_ms = uint32_t(between(300, 3000));
     limits.association_ms = 2000;
     limits.shutdown_ms = uint32_t(between(100, one_in(8) ? 8000 : 2000));
+    limits.old_association_ms = uint32_t(between(300, 6000));
     limits.removal_ms = uint32_t(between(100, 3000));
     const size_t subsystems = one_in(3) ? 2 : 1;
     for (size_t i = 0; i < subsystems; ++i) {
@@ -146,7 +147,7 @@ class Drawing {
     NetworkOptions& network = faults.network;
     network.latency = microseconds(int64_t(between(1, one_in(4) ? 2000 : 50)));
     network.jitter = microseconds(int64_t(between(1, one_in(4) ? 2000 : 50)));
-    network.capacity = one_in(3) ? between(1, 64) << 10 : 256 << 10;
+    network.capacity = one_in(12) ? between(200, 1000) : one_in(3) ? between(1, 64) << 10 : 256 << 10;
     if (!scenario_.rough_network.value_or(one_in(2))) return;
     if (one_in(2)) network.one_byte_one_in = between(2, 40);
     if (one_in(2)) network.short_send_one_in = between(1, 20);
