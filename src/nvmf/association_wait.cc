@@ -43,7 +43,7 @@ void AssociationWait::caught_up() {
 }
 
 void AssociationWait::look() {
-  if (phase_ != Phase::kWaiting && phase_ != Phase::kAsking) return;
+  if (phase_ != Phase::kWaiting && phase_ != Phase::kGivingUp) return;
   if (registry_.dying_of(host_).empty()) return finish(Outcome::kClear);
   WEFT_PROBE("nvmf/connect-waits-for-old-association");
 }
@@ -51,26 +51,26 @@ void AssociationWait::look() {
 void AssociationWait::is_late() {
   switch (phase_) {
     case Phase::kCatchingUp:
-    case Phase::kAsking:
+    case Phase::kGivingUp:
       WEFT_PROBE("nvmf/connect-refused-for-old-association");
       return finish(Outcome::kTooLong);
     case Phase::kWaiting:
       WEFT_PROBE("nvmf/association-wait-times-out");
-      phase_ = Phase::kAsking;
+      phase_ = Phase::kGivingUp;
       arm();
-      return ask();
+      return give_up_on_devices();
     case Phase::kOver: return;
   }
 }
 
-void AssociationWait::ask() {
+void AssociationWait::give_up_on_devices() {
   std::vector<ControllerId> dying;
   for (const uint16_t cntlid : registry_.dying_of(host_)) dying.push_back({subsystem_, cntlid});
   // One answer per shard, written by that shard, read when all have answered.
-  const auto connected = std::make_shared<std::vector<char>>(target_.shards().size());
-  target_.on_every_shard([connected, dying](Shard& shard) { (*connected)[shard.index()] = char(shard.has_connection_of(dying)); },
-                         [self = shared_from_this(), connected] {
-                           if (self->phase_ != Phase::kAsking || std::ranges::find(*connected, 1) != connected->end()) return;
+  const auto given_up = std::make_shared<std::vector<char>>(target_.shards().size());
+  target_.on_every_shard([given_up, dying](Shard& shard) { (*given_up)[shard.index()] = char(shard.give_up(dying)); },
+                         [self = shared_from_this(), given_up] {
+                           if (self->phase_ != Phase::kGivingUp || std::ranges::find(*given_up, 0) != given_up->end()) return;
                            self->finish(Outcome::kClear);
                          });
 }

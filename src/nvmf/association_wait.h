@@ -35,13 +35,13 @@ class AssociationWait final : public std::enable_shared_from_this<AssociationWai
   enum class Phase : uint8_t {
     kCatchingUp,  // every reactor looks once at what its connections have: it may not know yet that one is gone
     kWaiting,     // for dying associations to come home
-    kAsking,      // whether those that have not come home are without connections
+    kGivingUp,    // what they still have in devices is late from now on, unless one has a connection
     kOver,
   };
   void begin();
   void caught_up();
   void is_late();
-  void ask();
+  void give_up_on_devices();
   void arm();
   void finish(Outcome outcome);
 

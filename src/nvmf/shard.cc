@@ -159,15 +159,18 @@ void Shard::quarantine_ended(Command& command) {
   slots_.give_back(chunk);
 }
 
+void Shard::time_out(Queue& queue, Duration patience) {
+  queue.slots_.for_each([&](Command& command) {
+    const bool is_in_device = command.state == CommandState::kExecuting && command.started != Instant{};
+    if (is_in_device && reactor_.now() - command.started >= patience) queue.time_out(command);
+  });
+}
+
 void Shard::watch_time() {
-  const Instant now = reactor_.now();
   queues_.for_each([&](Queue& queue) {
     // A queue without a connection waits less long: its host's next association waits for it.
     const Duration patience = milliseconds(queue.state() == QueueState::kDetached ? limits().shutdown_ms : limits().io_timeout_ms);
-    queue.slots_.for_each([&](Command& command) {
-      const bool is_in_device = command.state == CommandState::kExecuting && command.started != Instant{};
-      if (is_in_device && now - command.started >= patience) queue.time_out(command);
-    });
+    time_out(queue, patience);
   });
   if (!queues_.empty()) reactor_.arm(time_watch_, kTimeWatchPeriod);
 }
@@ -185,12 +188,17 @@ bool Shard::has_io_in_device() const {
   return std::ranges::any_of(views_, [&](const auto& view) { return std::ranges::any_of(view->by_nsid, is_busy); });
 }
 
-bool Shard::has_connection_of(std::span<const ControllerId> controllers) {
-  bool is_found = false;
+bool Shard::give_up(std::span<const ControllerId> controllers) {
+  bool is_connected = false;
   queues_.for_each([&](Queue& queue) {
-    is_found |= queue.state() != QueueState::kDetached && queue.payer_ && std::ranges::find(controllers, *queue.payer_) != controllers.end();
+    if (!queue.payer_ || std::ranges::find(controllers, *queue.payer_) == controllers.end()) return;
+    if (queue.state() == QueueState::kDetached) {
+      time_out(queue, {});
+    } else {
+      is_connected = true;
+    }
   });
-  return is_found;
+  return !is_connected;
 }
 
 bool Shard::has_stopped() const { return queues_.empty() && (!has_io_in_device() || reactor_.now() >= stop_deadline_); }

@@ -75,8 +75,9 @@ class Shard {
 
   /// Whether a device still holds an Io of a queue or a controller that is gone: then its channel must not be destroyed.
   bool has_io_in_device() const;
-  /// Whether a queue of one of `controllers` has its connection still, and may bring commands.
-  bool has_connection_of(std::span<const ControllerId> controllers);
+  /// Waits for devices no longer on behalf of `controllers`: what their queues without connection have there counts as late from now on. False:
+  /// a queue of theirs has its connection still, and may bring commands.
+  bool give_up(std::span<const ControllerId> controllers);
 
   /// Every queue stops taking commands and closes when it is quiet, at the latest at `deadline`.
   void stop(Instant deadline);
@@ -87,6 +88,8 @@ class Shard {
  private:
   Shard(Target& target, size_t index, Reactor& reactor, std::unique_ptr<BufferPool> buffers, SlotPool slots);
   NamespaceView* find_view(uint32_t subsystem, uint32_t nsid);
+  /// Commands that have been with a device for `patience`.
+  void time_out(Queue& queue, Duration patience);
   void watch_time();
   void watch_stop();
 

@@ -70,8 +70,8 @@ TEST_P(Ending, LosingTheAdminQueueEndsTheAssociation) {
 }
 
 /// On three reactors: the admin queue on the first, the host's new one on the second, the I/O queue on the third.
-struct NextAssociation : Loop {
-  NextAssociation() : next(target, 1) {}
+struct NextAssociationOfThree : Loop {
+  NextAssociationOfThree() : next(target, 1) {}
   void start_next() { next.start(TestQueue::connect_request({}, data), answer); }
   void pass(Duration time) { target.pass(time); }
   nvme::Status answered() const { return answer ? answer->decoded_status() : nvme::status::kSuccess; }
@@ -80,9 +80,9 @@ struct NextAssociation : Loop {
   TestQueue next;
   std::optional<nvme::Cqe> answer;
 };
-INSTANTIATE_TEST_SUITE_P(Reactors, NextAssociation, testing::Values(3));
+INSTANTIATE_TEST_SUITE_P(Reactors, NextAssociationOfThree, testing::Values(3));
 
-TEST_P(NextAssociation, DoesNotBeginBeforeEveryReactorHasLookedAtWhatTheOldOneLeftBehind) {
+TEST_P(NextAssociationOfThree, DoesNotBeginBeforeEveryReactorHasLookedAtWhatTheOldOneLeftBehind) {
   target.stall(2);
   admin.connection().disconnect();
   start_next();
@@ -94,7 +94,7 @@ TEST_P(NextAssociation, DoesNotBeginBeforeEveryReactorHasLookedAtWhatTheOldOneLe
   EXPECT_TRUE(io->connection().is_detached());
 }
 
-TEST_P(NextAssociation, IsRefusedForNowWhileAReactorIsAwayThatMayHoldCommandsOfTheOldOne) {
+TEST_P(NextAssociationOfThree, IsRefusedForNowWhileAReactorIsAwayThatMayHoldCommandsOfTheOldOne) {
   target.stall(2);
   admin.connection().disconnect();
   start_next();
@@ -105,7 +105,7 @@ TEST_P(NextAssociation, IsRefusedForNowWhileAReactorIsAwayThatMayHoldCommandsOfT
   target.until([&] { return io->connection().is_detached(); });
 }
 
-TEST_P(NextAssociation, BeginsWhenOnlyADeviceHasSomethingOfTheOldOneForTooLong) {
+TEST_P(NextAssociationOfThree, BeginsWhenOnlyADeviceHasSomethingOfTheOldOneForTooLong) {
   std::optional<nvme::Cqe> stuck;
   io->start({.sqe = io_sqe(IoOpcode::kFlush, 0, 1, 2)}, stuck);
   admin.connection().disconnect();
@@ -117,7 +117,27 @@ TEST_P(NextAssociation, BeginsWhenOnlyADeviceHasSomethingOfTheOldOneForTooLong) 
   EXPECT_TRUE(answered().ok());
 }
 
-TEST_P(NextAssociation, DoesNotWaitForAnotherPathOfItsHost) {
+TEST(NextAssociation, WritesNothingWhileADeviceHasAWriteOfTheOldOneHoweverShortTheWait) {
+  HeldIos slow;
+  TestTarget target{1, {.shutdown_ms = 5000, .old_association_ms = 200}};
+  target.add(1, std::make_unique<SlowBdev>(slow));
+  const std::vector<std::byte> data(512);
+  std::optional<nvme::Cqe> old;
+  TestQueue admin{target}, io{target};
+  const uint16_t first = admin.connect_and_enable();
+  EXPECT_TRUE(io.connect({.cntlid = first, .qid = 1}).decoded_status().ok());
+  io.start({.sqe = io_sqe(IoOpcode::kWrite, 7, 1), .from_host = data}, old);
+  io.connection().disconnect();
+  admin.connection().disconnect();
+
+  TestQueue next_admin{target}, next_io{target};
+  EXPECT_TRUE(next_io.connect({.cntlid = next_admin.connect_and_enable(), .qid = 1}).decoded_status().ok());
+  EXPECT_EQ(slow.ios.size(), 1u);
+  EXPECT_TRUE(next_io.status({.sqe = io_sqe(IoOpcode::kWrite, 7, 1), .from_host = data}).is(nvme::status::kInternalPathError));
+  slow.finish_all();
+}
+
+TEST_P(NextAssociationOfThree, DoesNotWaitForAnotherPathOfItsHost) {
   start_next();
   target.until([&] { return answer.has_value(); });
   EXPECT_TRUE(answered().ok());
