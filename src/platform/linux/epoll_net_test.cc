@@ -34,7 +34,7 @@ class EpollNetTest : public ::testing::Test, public net::ListenerEvents<UniqueFd
     }
     return true;
   }
-  std::unique_ptr<EpollListener> listen(const net::Address& address) {
+  std::unique_ptr<SocketListener> listen(const net::Address& address) {
     auto listener = net_.listen(address, *this);
     EXPECT_TRUE(listener.has_value()) << listener.error().what();
     return std::move(*listener);

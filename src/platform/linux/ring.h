@@ -1,14 +1,12 @@
 // One reactor's io_uring, shared by all its channels: what the cycle submitted goes to the kernel in one call, completions are found by looking
 // at memory. Made and used on its reactor's thread; a poller of it. Its eventfd wakes the reactor when it sleeps.
 #pragma once
-#include <liburing.h>
-
 #include <memory>
 
 #include "core/reactor.h"
 #include "media/media.h"
 #include "platform/linux/event_loop.h"
-#include "platform/linux/unique_fd.h"
+#include "platform/linux/kernel_ring.h"
 
 namespace weft::platform {
 
@@ -32,15 +30,12 @@ class Ring final : public Poller, private FdHandler {
  private:
   static constexpr size_t kPollMax = 256;  // completions of one poll
 
-  Ring(const io_uring& ring, EventLoop* loop) : ring_(ring), loop_(loop) {}
-  Result<void> watch_completions();
+  explicit Ring(std::unique_ptr<KernelRing> ring) : ring_(std::move(ring)) {}
   void on_events(uint32_t epoll_events) override;
   bool try_prepare(media::Operation& operation);
   void prepare_waiting();
 
-  io_uring ring_;
-  EventLoop* loop_;
-  UniqueFd completion_event_;
+  std::unique_ptr<KernelRing> ring_;
   unsigned outstanding_ = 0;  // prepared or in the kernel
   IntrusiveList<media::Operation, &media::Operation::link> waiting_;  // for a submission entry, in order
 };
