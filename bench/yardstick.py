@@ -4,7 +4,8 @@
 Servers run on CPU 0 and the client on CPU 1. A round measures every column of a workload once, in an order that turns round from one round to
 the next; a ratio is made of two figures of the same round, so what the machine does to both cancels out. Printed are medians over the rounds with
 their range. Rounds in which other processes took more than 6 % of the machine are repeated, and counted as noisy when they stay so.
-Columns: `weft` (raw_client speaking NVMe/TCP), `weft perf` (our own host tool), `raw hot` and `raw cold` (see bench/README.md).
+Columns: `weft` (raw_client speaking NVMe/TCP), `weft perf` (our own host tool), `raw hot` and `raw cold` (see bench/README.md); with
+--network, `weft NAME` for a second target on that network.
 """
 import argparse
 import contextlib
@@ -99,16 +100,19 @@ def children_seconds():
 
 
 class Yardstick:
-    def __init__(self, build, weft, seconds, warm_up, fills):
+    def __init__(self, build, weft, seconds, warm_up, fills, second_network=None):
         self.bench = pathlib.Path(build) / "bench"
         self.weft = weft
         self.seconds = seconds
         self.warm_up = warm_up
         self.fills = fills
+        self.second_network = second_network
         self.target = None  # (pid, port) of weft, while it serves
+        self.second_target = None  # the same on the second network
 
     def columns(self):
-        return (["weft", "weft perf"] if self.target else []) + ["raw hot", "raw cold"]
+        second = [f"weft {self.second_network}"] if self.second_target else []
+        return (["weft", *second, "weft perf"] if self.target else []) + ["raw hot", "raw cold"]
 
     @contextlib.contextmanager
     def serving(self):
@@ -118,17 +122,21 @@ class Yardstick:
             return
         command = [str(self.weft), "serve", "--listen", "127.0.0.1:0", "--subsystem", NQN, "--namespace", f"ram:{CAPACITY}", "--namespace",
                    f"null:{CAPACITY}", "--block-size", "4096", "--cores", SERVER_CPU]
-        with server(command) as self.target:
-            if self.fills:
-                self.fill()
+        with contextlib.ExitStack() as stack:
+            self.target = stack.enter_context(server(command))
+            if self.second_network:
+                self.second_target = stack.enter_context(server([*command, "--network", self.second_network]))
+            for target in filter(None, (self.target, self.second_target)):
+                if self.fills:
+                    self.fill(target)
             yield
-        self.target = None
+        self.target = self.second_target = None
 
-    def fill(self):
+    def fill(self, target):
         """Writes all of the memory, in order."""
         workload = Workload("fill", "write", "4KiB", 1, 128, "")
         seconds = 1
-        while self.measure_client(workload, self.target, ["--nvme", NQN, "--order", "sequential"], seconds)["ios"] < FILL_COMMANDS:
+        while self.measure_client(workload, target, ["--nvme", NQN, "--order", "sequential"], seconds)["ios"] < FILL_COMMANDS:
             seconds *= 2
 
     def measure_client(self, workload, target, extra, seconds=None):
@@ -158,12 +166,12 @@ class Yardstick:
                     str(self.bench / "raw_ceiling"), "--medium", column.split()[1], "--rw", workload.rw, "--io-size", workload.io_size,
                     "--capacity", CAPACITY, "--spin-us", "50" if workload.queue_depth == 1 else "0"]))
             else:
-                target = self.target
+                target = self.second_target if column == f"weft {self.second_network}" else self.target
             busy, ours, start = busy_seconds(), children_seconds() + process_seconds(target[0]), time.monotonic()
             if column == "weft perf":
                 result = self.measure_perf(workload, target)
             else:
-                extra = ["--nvme", NQN, "--nsid", str(workload.nsid)] if column == "weft" else []
+                extra = ["--nvme", NQN, "--nsid", str(workload.nsid)] if not column.startswith("raw") else []
                 result = self.measure_client(workload, target, extra)
             ours = children_seconds() + process_seconds(target[0]) - ours
             foreign = (busy_seconds() - busy - ours) / ((time.monotonic() - start) * os.cpu_count())
@@ -208,15 +216,15 @@ def summarize(workload, rounds):
 
 
 def print_table(results):
-    print(f"{'workload':<26}{'server':<11}{'kIOPS':>8}{'kIOPS per':>11}{'of its ceiling, per core-s':>30}{'p50 us':>9}")
-    print(f"{'':<26}{'':<11}{'':>8}{'core-s':>11}{'median (min - max)':>30}")
+    print(f"{'workload':<26}{'server':<14}{'kIOPS':>8}{'kIOPS per':>11}{'of its ceiling, per core-s':>30}{'p50 us':>9}")
+    print(f"{'':<26}{'':<14}{'':>8}{'core-s':>11}{'median (min - max)':>30}")
     for result in results:
         name = result["name"]
         for column, summary in result["columns"].items():
             ratio = summary["ratio"]
             share = "1" if column == result["ceiling"] else f"{ratio['median']:.2f} ({ratio['min']:.2f} - {ratio['max']:.2f})"
             p50 = f"{summary['p50_us']['median']:.1f}" if "p50_us" in summary else ""
-            print(f"{name:<26}{column:<11}{summary['iops']['median'] / 1e3:>8.0f}{summary['iops_per_cpu_s']['median'] / 1e3:>11.0f}{share:>30}{p50:>9}")
+            print(f"{name:<26}{column:<14}{summary['iops']['median'] / 1e3:>8.0f}{summary['iops_per_cpu_s']['median'] / 1e3:>11.0f}{share:>30}{p50:>9}")
             name = ""
         if result["noisy_rounds"]:
             print(f"{'':<26}{result['noisy_rounds']} of {result['rounds']} rounds were noisy")
@@ -228,6 +236,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--time", type=float, default=1.0, help="measured seconds of each figure")
     parser.add_argument("--workload", action="append", help="only workloads whose name contains this; repeats")
+    parser.add_argument("--network", metavar="NAME", help="also measure a target with `--network NAME`")
     parser.add_argument("--json", help="also write everything to this file")
     parser.add_argument("--smoke", action="store_true", help="a short run of three workloads that fails only when something does not work")
     options = parser.parse_args()
@@ -242,7 +251,7 @@ def main():
     if not weft.exists():
         print(f"yardstick: {weft} is not there, only the ceiling is measured", file=sys.stderr)
         weft = None
-    yardstick = Yardstick(options.build, weft, options.time, 0.05 if options.smoke else 0.2, fills=not options.smoke)
+    yardstick = Yardstick(options.build, weft, options.time, 0.05 if options.smoke else 0.2, fills=not options.smoke, second_network=options.network)
     try:
         with yardstick.serving():
             rounds = {workload: yardstick.run_workload(workload, options.rounds) for workload in workloads}

@@ -57,9 +57,11 @@ class TargetProcess {
   struct Room {
     Room(std::unique_ptr<platform::EventLoop> event_loop, const Reactor::Options& options, LogSink& sink, const Limits& limits);
     ~Room();
+    /// Before anything else. Errors: as platform::make_network().
+    Result<void> open_network(platform::NetworkChoice choice);
     std::unique_ptr<platform::EventLoop> loop;
     Reactor reactor;
-    platform::EpollNet net;
+    platform::Network network;
     net::Sockets sockets;
     std::jthread thread;
   };
@@ -86,7 +88,7 @@ class TargetProcess {
   std::vector<std::unique_ptr<Room>> rooms_;
   std::unique_ptr<platform::MediaEngine> media_;
   std::unique_ptr<nvmf::Target> target_;
-  std::unique_ptr<platform::TcpTransport> transport_;
+  std::unique_ptr<transport::Transport> transport_;
   std::vector<net::Address> listening_;
   bool is_running_ = false;
   bool is_clean_ = true;

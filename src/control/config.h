@@ -19,10 +19,14 @@ enum class PollMode : uint8_t {
   kAlways,    // poll for ever: one whole core per reactor
 };
 
+/// What carries the sockets.
+enum class NetworkKind : uint8_t { kEpoll, kIoUring };
+
 struct TargetConfig {
   Location cores_at;
   std::vector<uint32_t> cores;  // one reactor on each, in this order; empty: not said
   PollMode poll = PollMode::kAdaptive;
+  NetworkKind network = NetworkKind::kEpoll;
   Limits limits;  // defaults, but for those that the configuration may change
 };
 

@@ -1,5 +1,5 @@
 // The TCP transport of the target: listens on the home reactor, spreads connections over all reactors, keeps the caps. A template over the
-// network, so that production and simulation run the same code; platform/linux/tcp_transport.cc makes the one for epoll.
+// network, so that production and simulation run the same code; platform/linux/tcp_transport.cc makes those for sockets.
 #pragma once
 #include <memory>
 #include <vector>
