@@ -156,7 +156,9 @@ void TargetMachine::set_admission(size_t subsystem, const std::string& host_nqn,
   if (is_admitted) {
     group.forbidden.erase(host_nqn);
   } else {
-    group.forbidden.emplace(host_nqn, is_serving() ? Instant::never() : setting_.agenda.now());
+    // A target that has the subsystem, or is about to, still goes by what it was told before.
+    const bool is_known = is_serving() || group.subsystem != nullptr || group.is_changing;
+    group.forbidden.emplace(host_nqn, is_known ? Instant::never() : setting_.agenda.now());
   }
   group.is_to_be_told = true;
   on_home([this, subsystem] { tell_admission(subsystem); });
