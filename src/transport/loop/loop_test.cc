@@ -310,6 +310,25 @@ TEST_P(Loop, AWriteThatWasParkedIsRefusedWhenALateOneIsOutByThen) {
   EXPECT_TRUE(parked->decoded_status().is(status::kInternalPathError));
 }
 
+TEST_P(Loop, ACopyIsRefusedItsWriteWhenAnotherWriteHasBecomeLateWhileItRead) {
+  const auto data = pattern(512, 1);
+  std::optional<nvme::Cqe> hung, copied;
+  io->start({.sqe = io_sqe(IoOpcode::kWrite, 1, 1, 2), .from_host = data}, hung);
+  target.pass(milliseconds(target.target().limits().io_timeout_ms - 500));
+  const nvme::CopyRange range{.slba = 8, .nlb = 0};
+  nvme::Sqe copy = io_sqe(IoOpcode::kCopy, 1, 1, 2);
+  copy.cdw12 = 0u;  // one range
+  io->start({.sqe = copy, .from_host = bytes_of(range)}, copied);
+  target.pass(seconds(1));
+  EXPECT_TRUE(hung);
+  ASSERT_EQ(slow.ios.size(), 2u);  // the late write, and what Copy reads
+  bdev::Io& read = *slow.ios.back();
+  slow.ios.pop_back();
+  read.done(nvme::status::kSuccess);
+  ASSERT_TRUE(copied);
+  EXPECT_TRUE(copied->decoded_status().is(status::kInternalPathError));
+}
+
 TEST_P(Loop, AFusedPairIsRefusedWhenItsFreezeHasWaitedForALateWrite) {
   const auto data = pattern(512, 1);
   std::optional<nvme::Cqe> hung, compare, write;
