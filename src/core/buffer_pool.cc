@@ -77,6 +77,10 @@ bool BufferPool::may_take(const ShareState& state, const Claim& claim, size_t si
   return claim.buffers < state.granted_always || is_in_part(state, claim, BuddyAllocator::rounded(size));
 }
 
+bool BufferPool::has_waiters() const {
+  return std::ranges::any_of(shares_, [](const ShareState& state) { return state.waiting_count > 0; });
+}
+
 bool BufferPool::has_room(const BufferAccount& account, Share share, size_t bytes) const {
   const ShareState& state = shares_[size_t(share)];
   return state.waiting.empty() && is_in_part(state, account.claims_[size_t(share)], bytes);

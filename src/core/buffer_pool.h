@@ -82,6 +82,10 @@ class BufferPool final : public Poller {
   bool fits(Share share, size_t size) const { return shares_[size_t(share)].allocator.fits(size); }
   /// Whether `account` would get `bytes` more, in buffers of the smallest size.
   bool has_room(const BufferAccount& account, Share share, size_t bytes) const;
+  /// Somebody waits for a buffer of any share.
+  bool has_waiters() const;
+  /// All memory of a share, for who must register it with a device. Stays in place as long as the pool.
+  std::span<std::byte> region(Share share) const { return shares_[size_t(share)].region.bytes(); }
   size_t bytes_in_use(Share share) const { return shares_[size_t(share)].allocator.bytes_in_use(); }
 
   size_t poll() override;

@@ -44,6 +44,12 @@ struct Limits {
   uint32_t shutdown_ms = 5000;               // SIGTERM to the end
   uint32_t old_association_ms = 5000;        // a new association waits for what reactors, and again for what devices, have of its host's old one
   uint32_t removal_ms = 10000;               // from asking for a removal to the answer, when a device holds it up
+  uint32_t rdma_in_capsule_bytes = 4096;     // of an I/O command over RDMA: more corrupts writes of Linux 5.4 to 5.12
+  uint32_t rdma_receives = 8192;             // per reactor and RDMA device: capsules that hosts may send at once, HSQSIZE + 1 of each queue
+  uint32_t rdma_completions = 32768;         // per reactor and RDMA device: what may complete at once
+  uint32_t rdma_reads = 16;                  // RDMA READs of a queue at a time, if host and device can
+  uint32_t rdma_drain_ms = 1000;             // from the end of a queue pair to its destruction, if its device does not say that it is drained
+  uint32_t rdma_linger_ms = 1000;            // from asking for a close to the disconnect, when responses do not leave
 };
 
 /// What a limit counts for: there is one of it for each of these.
@@ -96,6 +102,12 @@ inline constexpr std::array kLimitTable{
     LimitRow{"shutdown_ms", &Limits::shutdown_ms, 100, 100, 0, LimitScope::kTarget, "from SIGTERM to the end"},
     LimitRow{"old_association_ms", &Limits::old_association_ms, 100, 100, 0, LimitScope::kTarget, "that a new association waits for its host's old one"},
     LimitRow{"removal_ms", &Limits::removal_ms, 100, 100, 0, LimitScope::kTarget, "from asking for a removal to the answer"},
+    LimitRow{"rdma_in_capsule_bytes", &Limits::rdma_in_capsule_bytes, 0, 0, 0, LimitScope::kCommand, "in-capsule data of an I/O command over RDMA"},
+    LimitRow{"rdma_receives", &Limits::rdma_receives, 64, 64, 4160, LimitScope::kReactor, "capsules that arrive over one RDMA device"},
+    LimitRow{"rdma_completions", &Limits::rdma_completions, 512, 512, 64, LimitScope::kReactor, "completions of one RDMA device"},
+    LimitRow{"rdma_reads", &Limits::rdma_reads, 1, 1, 0, LimitScope::kConnection, "RDMA READs outstanding"},
+    LimitRow{"rdma_drain_ms", &Limits::rdma_drain_ms, 10, 10, 0, LimitScope::kConnection, "from a queue pair's end to its destruction"},
+    LimitRow{"rdma_linger_ms", &Limits::rdma_linger_ms, 10, 10, 0, LimitScope::kConnection, "responses that leave before a disconnect"},
 };
 static_assert(kLimitTable.size() * sizeof(uint32_t) == sizeof(Limits), "every limit has its row");
 

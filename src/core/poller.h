@@ -14,6 +14,9 @@ class Poller {
   virtual size_t poll() = 0;
   /// Sends out what the cycle has gathered (one system call or doorbell per destination). Returns how much is still waiting to be tried again.
   virtual size_t flush() { return 0; }
+  /// The reactor is about to sleep: has whatever this polls wake it, if that needs asking for. False: there is something to poll already, so it
+  /// does not sleep.
+  virtual bool prepare_sleep() { return true; }
 
   Link poller_link;  // the reactor's
 };

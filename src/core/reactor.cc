@@ -53,6 +53,9 @@ void Reactor::run() {
 }
 
 std::optional<Instant> Reactor::fall_asleep() {
+  bool is_quiet = true;
+  pollers_.for_each([&](Poller& poller) { is_quiet = poller.prepare_sleep() && is_quiet; });
+  if (!is_quiet) return std::nullopt;
   is_sleeping_.store(true, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst);  // see post()
   if (mailbox_.empty() && !is_stopping_.load(std::memory_order_acquire)) return timers_.next_deadline();

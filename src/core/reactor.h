@@ -3,7 +3,7 @@
 //   3. every poller polls, in the order in which they registered (media before network, so that completions leave in the same cycle);
 //   4. timers that are due fire: what has come before the time was up is not late, however long the thread had no processor;
 //   5. every poller flushes, in the same order;
-//   6. with nothing done for the spin time, the reactor sleeps until something wakes it or the next timer is due.
+//   6. with nothing done for the spin time, every poller prepares, and the reactor sleeps until something wakes it or the next timer is due.
 // run() is the production loop; the simulator calls what it consists of: run_once(), fall_asleep(), wake_up().
 #pragma once
 #include <atomic>
@@ -58,7 +58,7 @@ class Reactor {
   /// One cycle without the sleep. Returns whether anything was done or is waiting to be flushed.
   Turn run_once();
   /// The sleep, for who turns the reactor by run_once(): from here on post() calls clock().wake(). Returns when the next timer is due, or nothing
-  /// when a message has come in the meantime, and then the reactor is awake. Requires: awake, and the last cycle was idle.
+  /// when there is something to do already, and then the reactor is awake. Requires: awake, and the last cycle was idle.
   std::optional<Instant> fall_asleep();
   /// Ends the sleep, before the next cycle.
   void wake_up();

@@ -48,10 +48,16 @@ void describe_common(nvme::IdentifyController& page, const Limits& limits) {
   page.kas = 10;  // seconds
   page.sqes = nvme::kSqes64Bytes;
   page.cqes = nvme::kCqes16Bytes;
-  page.sgls = nvme::kSglsSupported | nvme::kSglsOffset | nvme::kSglsTransportDataBlock;
-  page.ioccsz = (sizeof(nvme::Sqe) + limits.in_capsule_bytes) / nvme::kCapsuleUnit;
   page.iorcsz = sizeof(nvme::Cqe) / nvme::kCapsuleUnit;
-  page.msdbd = 1;
+}
+
+/// How commands carry and describe their data.
+void describe_transport(nvme::IdentifyController& page, const Limits& limits, TransportType transport) {
+  const bool is_rdma = transport == TransportType::kRdma;
+  const uint32_t in_capsule_bytes = is_rdma ? limits.rdma_in_capsule_bytes : limits.in_capsule_bytes;
+  page.ioccsz = uint32_t((sizeof(nvme::Sqe) + in_capsule_bytes) / nvme::kCapsuleUnit);
+  page.sgls = nvme::kSglsSupported | nvme::kSglsOffset | (is_rdma ? nvme::kSglsKeyedDataBlock : nvme::kSglsTransportDataBlock);
+  page.msdbd = is_rdma ? kRdmaDescriptorsMax : 1;
 }
 
 void describe_nvm(nvme::IdentifyController& page, const Limits& limits) {
@@ -181,10 +187,11 @@ uint32_t oaes_of(SubsystemKind kind) {
   return kind == SubsystemKind::kDiscovery ? nvme::kOaesDiscoveryLog : nvme::kOaesNamespaceAttribute;
 }
 
-nvme::IdentifyController identify_controller_page(const SubsystemView& view, uint16_t cntlid, const Limits& limits) {
+nvme::IdentifyController identify_controller_page(const SubsystemView& view, uint16_t cntlid, const Limits& limits, TransportType transport) {
   nvme::IdentifyController page{};
   describe_names(page, view.subsystem.config());
   describe_common(page, limits);
+  describe_transport(page, limits, transport);
   page.cntlid = cntlid;
   page.oaes = oaes_of(view.subsystem.kind());
   if (view.subsystem.is_discovery()) {
@@ -261,7 +268,7 @@ void identify(Controller& controller, Command& command) {
   const auto cns = Cns(bits<7, 0>(uint32_t{command.sqe.cdw10}));
   const uint32_t csi = bits<31, 24>(uint32_t{command.sqe.cdw11});
   if (cns == Cns::kController) {
-    return reply(command, identify_controller_page(controller.view(), controller.cntlid(), controller.limits()));
+    return reply(command, identify_controller_page(controller.view(), controller.cntlid(), controller.limits(), command.queue->origin().type));
   }
   if (controller.is_discovery()) return fail_command(controller, command, status::kInvalidField, kCnsLocation);
   if (is_csi_needed(cns) && nvme::Csi(csi) != nvme::Csi::kNvm) {

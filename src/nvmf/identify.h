@@ -6,6 +6,7 @@
 #include "bdev/bdev.h"
 #include "core/limits.h"
 #include "nvmf/namespace.h"
+#include "nvmf/transport_ops.h"
 #include "wire/nvme/identify.h"
 
 namespace weft::nvmf {
@@ -22,8 +23,8 @@ inline constexpr char kFirmwareRevision[] = "0.1.0";
 void identify(Controller& controller, Command& command);
 
 // --- what it answers with, as pure functions --------------------------------------------------------------------------------------------
-/// CNS 01h of an NVM or a discovery controller.
-nvme::IdentifyController identify_controller_page(const SubsystemView& view, uint16_t cntlid, const Limits& limits);
+/// CNS 01h of an NVM or a discovery controller that is reached over `transport`.
+nvme::IdentifyController identify_controller_page(const SubsystemView& view, uint16_t cntlid, const Limits& limits, TransportType transport);
 /// CNS 06h, CSI 00h.
 nvme::NvmIdentifyController nvm_controller_page(const Limits& limits);
 /// CNS 00h and 11h.

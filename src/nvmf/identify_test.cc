@@ -14,7 +14,7 @@ namespace {
 nvme::IdentifyController controller_page(SubsystemKind kind) {
   Subsystem subsystem(0, kind, {.nqn = "nqn.2024-01.io.weft:a", .serial = "S1", .access = {}}, 8);
   const SubsystemView view{.subsystem = subsystem, .by_nsid = {}, .table = {}};
-  return identify_controller_page(view, 0x1234, Limits{});
+  return identify_controller_page(view, 0x1234, Limits{}, TransportType::kTcp);
 }
 
 /// What a Linux host refuses a controller for: host/core.c, host/fabrics.c, host/tcp.c.
@@ -45,12 +45,21 @@ TEST(IdentifyController, AnnouncesTheLimitsInItsUnits) {
   Subsystem subsystem(0, SubsystemKind::kNvm, {.nqn = "n", .serial = {}, .access = {}}, 8);
   const SubsystemView view{.subsystem = subsystem, .by_nsid = {}, .table = {}};
   const Limits limits{.data_transfer_bytes = 128 << 10, .in_capsule_bytes = 4096, .async_events = 4, .aborts = 2, .error_log_entries = 16};
-  const auto page = identify_controller_page(view, 1, limits);
+  const auto page = identify_controller_page(view, 1, limits, TransportType::kTcp);
   EXPECT_EQ(page.mdts, 5);
   EXPECT_EQ(uint32_t{page.ioccsz}, 260u);
   EXPECT_EQ(page.aerl, 3);
   EXPECT_EQ(page.acl, 1);
   EXPECT_EQ(page.elpe, 15);
+}
+
+TEST(IdentifyController, OverRdmaDescribesDataByKeysAndTakesLessInACapsule) {
+  Subsystem subsystem(0, SubsystemKind::kNvm, {.nqn = "n", .serial = {}, .access = {}}, 8);
+  const SubsystemView view{.subsystem = subsystem, .by_nsid = {}, .table = {}};
+  const auto page = identify_controller_page(view, 1, Limits{}, TransportType::kRdma);
+  EXPECT_EQ(uint32_t{page.sgls}, nvme::kSglsSupported | nvme::kSglsKeyedDataBlock | nvme::kSglsOffset);
+  EXPECT_EQ(uint32_t{page.ioccsz}, 4u + 4096 / 16);
+  EXPECT_EQ(page.msdbd, 16);
 }
 
 TEST(IdentifyController, AnnouncesAWriteCacheAndFlushOfAllWithoutNamespaces) {

@@ -13,6 +13,9 @@ struct Command;
 
 enum class TransportType : uint8_t { kRdma = 1, kTcp = 3, kLoop = 0xfe };  // TRTYPE of a discovery entry
 
+/// Keyed data block descriptors of one command over RDMA: MSDBD.
+inline constexpr uint8_t kRdmaDescriptorsMax = 16;
+
 /// Where a queue's connection came from and arrived.
 struct Origin {
   TransportType type = TransportType::kLoop;

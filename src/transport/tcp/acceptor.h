@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/log.h"
-#include "transport/tcp/admission.h"
+#include "transport/admission.h"
 #include "transport/tcp/connection_set.h"
 #include "transport/transport.h"
 
@@ -88,7 +88,7 @@ class Acceptor final : public transport::Transport {
   }
 
   N& home_net_;
-  Admission admission_;
+  transport::Admission admission_;
   std::vector<std::unique_ptr<ConnectionSet<N>>> sets_;
   std::vector<std::unique_ptr<Listening>> listeners_;
   std::move_only_function<void()> on_empty_;

@@ -13,11 +13,13 @@
 #include "nvmf/command.h"
 #include "nvmf/queue.h"
 #include "nvmf/shard.h"
-#include "transport/tcp/event_log.h"
+#include "transport/event_log.h"
 #include "transport/tcp/pdu_rules.h"
 #include "transport/tcp/send_queue.h"
 
 namespace weft::tcp {
+
+using transport::EventLog;
 
 /// Written by one reactor, readable by any thread.
 struct Counters {
@@ -34,7 +36,7 @@ struct Shared {
   nvmf::Shard& shard;
   BlockPool blocks;
   Counters counters;
-  EventLog events;
+  EventLog events{"tcp"};
 };
 
 class Connection;

@@ -1,5 +1,5 @@
 // What peers do wrong is in the log: who, and what; and a storm of it is one line a second.
-#include "transport/tcp/event_log.h"
+#include "transport/event_log.h"
 
 #include <gtest/gtest.h>
 
@@ -73,9 +73,9 @@ TEST_F(EventLogTest, AStormIsOneLineASecond) {
 }
 
 TEST(IsBreach, IsWhatNoProperHostCauses) {
-  EXPECT_TRUE(is_breach(nvme::status::kSglLengthInvalid.with_dnr()));
-  EXPECT_FALSE(is_breach(nvme::status::kSuccess));
-  EXPECT_FALSE(is_breach(nvme::status::kLbaOutOfRange.with_dnr()));
+  EXPECT_TRUE(transport::is_breach(nvme::status::kSglLengthInvalid.with_dnr()));
+  EXPECT_FALSE(transport::is_breach(nvme::status::kSuccess));
+  EXPECT_FALSE(transport::is_breach(nvme::status::kLbaOutOfRange.with_dnr()));
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ void Connection::start_receive(nvmf::Command& command) {
 }
 
 void Connection::respond(nvmf::Command& command) {
-  if (is_breach(command.status)) {
+  if (transport::is_breach(command.status)) {
     tell(EventLog::Kind::kBreach, "command {:02x}h with CID {} on queue {}: {}", command.sqe.opcode, command.cid(), queue_.qid(),
          nvme::name_of(command.status));
   }

@@ -1,9 +1,9 @@
-#include "transport/tcp/admission.h"
+#include "transport/admission.h"
 
 #include "base/assert.h"
 #include "base/simulation.h"
 
-namespace weft::tcp {
+namespace weft::transport {
 
 std::optional<size_t> Admission::admit(const std::string& peer) {
   if (count_ >= limits_.connections) {
@@ -35,4 +35,4 @@ void Admission::leave(const std::string& peer, size_t reactor) {
   --count_;
 }
 
-}  // namespace weft::tcp
+}  // namespace weft::transport

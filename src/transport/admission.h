@@ -8,7 +8,7 @@
 
 #include "core/limits.h"
 
-namespace weft::tcp {
+namespace weft::transport {
 
 class Admission {
  public:
@@ -28,4 +28,4 @@ class Admission {
   size_t turn_ = 0;  // where the search starts
 };
 
-}  // namespace weft::tcp
+}  // namespace weft::transport

@@ -1,5 +1,5 @@
 // What the peers of one reactor did that is worth a line in the log: each kind at most once a second, with the peer and the reason, and how
-// many like it were left out, so that a storm of connections is not one of lines. Belongs to Shared (connection.h).
+// many like it were left out, so that a storm of connections is not one of lines. Belongs to what the connections of one transport share there.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -10,12 +10,15 @@
 #include "nvmf/transport_ops.h"
 #include "wire/nvme/status.h"
 
-namespace weft::tcp {
+namespace weft::transport {
 
 class EventLog {
  public:
+  /// `transport` starts each line; static text.
+  explicit EventLog(std::string_view transport) : transport_(transport) {}
+
   enum class Kind : uint8_t {
-    kViolation,    // a wrong PDU, which ends the connection
+    kViolation,    // what breaks the protocol and ends the connection
     kTermination,  // the peer has sent a termination request
     kBreach,       // a command that no proper host sends; only the command fails
     kTimeout,      // the peer does not send what is due
@@ -23,18 +26,19 @@ class EventLog {
     kCount,
   };
 
-  /// Writes "tcp: PEER port PORT: " and the message, or counts it.
+  /// Writes "TRANSPORT: PEER port PORT: " and the message, or counts it.
   template <typename... Args>
   void write(Kind kind, Reactor& reactor, const nvmf::Origin& origin, fmt::format_string<Args...> format, Args&&... args) {
     RateLimit& limit = limits_[size_t(kind)];
     if (!limit.allow(reactor.now())) return;
     std::array<char, Log::kLineMax> message;
     const auto result = fmt::format_to_n(message.data(), message.size(), format, std::forward<Args>(args)...);
-    reactor.log().warn("tcp: {} port {}: {} ({} more not shown)", origin.peer_host, origin.peer_port,
+    reactor.log().warn("{}: {} port {}: {} ({} more not shown)", transport_, origin.peer_host, origin.peer_port,
                        std::string_view(message.data(), std::min(result.size, message.size())), limit.suppressed());
   }
 
  private:
+  std::string_view transport_;
   std::array<RateLimit, size_t(Kind::kCount)> limits_;
 };
 
@@ -48,4 +52,4 @@ constexpr bool is_breach(nvme::Status status) {
   return false;
 }
 
-}  // namespace weft::tcp
+}  // namespace weft::transport
