@@ -8,6 +8,9 @@
 
 namespace weft::transport {
 
+/// Whether only this machine can reach a listener of that address.
+inline bool listens_on_loopback(const net::Address& address) { return address.is_ipv6 ? address.host == "::1" : address.host.starts_with("127."); }
+
 /// Since the start, but for `connections`.
 struct Totals {
   uint64_t connections = 0;         // now

@@ -327,7 +327,7 @@ std::unique_ptr<MemoryDomain> MemoryVerbs::open(const Device& device, const Doma
   WEFT_ASSERT(&device == &fabric_.device);
   auto domain = std::make_unique<MemoryDomain>(*this, options, events);
   post([this, &events] {
-    if (fabric_.open_error) return events.on_open(std::unexpected(*fabric_.open_error));
+    if (open_error) return events.on_open(std::unexpected(*open_error));
     events.on_open({});
   });
   return domain;

@@ -73,7 +73,6 @@ class MemoryListener {
 class MemoryFabric {
  public:
   Device device{.name = "memory0"};
-  std::optional<Error> open_error;   // what opening a domain fails with
   bool is_establishment_held = false;  // the target's on_established() waits for release_established()
   bool is_drain_silent = false;      // on_drained() never comes
   /// The target's side learns of what was accepted while is_establishment_held.
@@ -196,6 +195,7 @@ class MemoryVerbs final : public Poller {
 
   size_t poll() override;
   MemoryCounts counts;
+  std::optional<Error> open_error;  // what opening a domain fails with
 
  private:
   friend class MemoryDomain;

@@ -31,7 +31,7 @@ class Acceptor final : public transport::Transport {
     auto listening = std::make_unique<Listening>(*this);
     auto listener = home_net_.listen(address, *listening);
     if (!listener) return std::unexpected(listener.error());
-    listening->is_loopback = is_loopback(address);
+    listening->is_loopback = transport::listens_on_loopback(address);
     listening->listener = std::move(*listener);
     listeners_.push_back(std::move(listening));
     return listeners_.back()->listener->address();
@@ -74,9 +74,6 @@ class Acceptor final : public transport::Transport {
     std::unique_ptr<typename N::Listener> listener;
   };
 
-  static bool is_loopback(const net::Address& address) {
-    return address.is_ipv6 ? address.host == "::1" : address.host.starts_with("127.");
-  }
   Reactor& home() { return sets_.front()->reactor(); }
   void accept(typename N::Handle handle, const net::Address& peer, bool is_loopback_listener);
   void gone(const std::string& peer, size_t reactor) {

@@ -1,0 +1,101 @@
+// The send queue of one queue pair as the protocol sees it: work requests are staged, posted as one chain per cycle, and done in order. Decides
+// which of them are signalled, so that a completion is rare and yet nothing waits for one that never comes. Belongs to a Connection.
+//
+// A signalled completion says that all before it are done as well. Signalled are: every READ; every 16th response; the last work request when
+// more than half of the queue, or much buffer memory, would otherwise stand unsignalled; and what the owner asks for by signal_last().
+#pragma once
+#include <infiniband/verbs.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "nvmf/transport_ops.h"
+#include "wire/nvme/command.h"
+
+namespace weft::rdma {
+
+class SendRing {
+ public:
+  enum class Kind : uint8_t { kWrite, kRead, kResponse };
+  /// One work request: what of it the owner needs again when it is done.
+  struct Done {
+    Kind kind;
+    nvmf::Command* command;
+  };
+  /// A piece of local memory and where it goes to or comes from at the peer.
+  struct Transfer {
+    uint64_t local_address;
+    uint32_t length;
+    uint32_t local_key;
+    uint64_t remote_address;
+    uint32_t remote_key;
+  };
+
+  /// `capacity`: work requests that the queue pair takes.
+  explicit SendRing(uint32_t capacity);
+
+  uint32_t room() const { return uint32_t(entries_.size()) - (tail_ - head_); }
+  bool empty() const { return head_ == tail_; }
+  /// READs that are not done.
+  uint32_t reads() const { return reads_; }
+  /// Responses that are not done.
+  uint32_t responses() const { return responses_; }
+  /// Signalled work requests that are not done: a completion will come.
+  bool awaits_completion() const { return signalled_ > 0; }
+
+  // Each of these requires room() > 0.
+  void stage_write(const Transfer& transfer, nvmf::Command& command);
+  void stage_read(const Transfer& transfer, nvmf::Command& command);
+  /// `buffer_bytes`: memory that the command keeps until its response is done.
+  void stage_response(const nvme::Cqe& cqe, std::optional<uint32_t> key_to_invalidate, size_t buffer_bytes, nvmf::Command& command);
+
+  bool has_staged() const { return staged_ != tail_; }
+  /// Whether nothing staged or posted is signalled after the last one: nobody would ever hear of it.
+  bool is_last_silent() const { return since_signal_ > 0; }
+  /// Requires: has_staged().
+  void signal_last();
+  /// The chain of what is staged; it counts as posted. Valid until the next call of anything here. Null: nothing.
+  ibv_send_wr* take_chain();
+
+  /// The work request `wr_id` is done, and all before it. Calls done(Done) for each, in order, after it has left the ring: `done` may stage more.
+  /// Ignores what is done already.
+  template <typename F>
+  void complete(uint64_t wr_id, F&& done) {
+    const auto last = uint32_t(wr_id);
+    while (head_ != tail_ && int32_t(last - head_) >= 0) done(pop());
+  }
+
+ private:
+  struct Entry {
+    ibv_send_wr request;
+    ibv_sge piece;
+    nvme::Cqe cqe;  // response: sent inline, so the device has a copy once it is posted
+    nvmf::Command* command;
+    Kind kind;
+    bool is_signalled;
+  };
+  static constexpr uint32_t kResponsesPerSignal = 16;
+  static constexpr size_t kBytesPerSignal = 256 << 10;
+  static constexpr uint32_t kResponseRequestsMax = nvmf::kRdmaDescriptorsMax + 1;
+
+  Entry& at(uint32_t sequence) { return entries_[sequence & (entries_.size() - 1)]; }
+  Entry& stage(Kind kind, nvmf::Command& command);
+  void transfer(Entry& entry, const Transfer& transfer, ibv_wr_opcode opcode);
+  void signal(Entry& entry);
+  Done pop();
+
+  std::vector<Entry> entries_;  // a power of two; of sequences head_ to tail_
+  uint32_t head_ = 0;           // the oldest that is not done
+  uint32_t staged_ = 0;         // the oldest that is not posted
+  uint32_t tail_ = 0;
+  uint32_t reads_ = 0;
+  uint32_t responses_ = 0;
+  uint32_t signalled_ = 0;
+  // After the last signalled one:
+  uint32_t since_signal_ = 0;
+  uint32_t responses_since_signal_ = 0;
+  size_t bytes_since_signal_ = 0;
+};
+
+}  // namespace weft::rdma
