@@ -17,7 +17,7 @@ std::string access_text(const control::SubsystemConfig& subsystem) {
 std::string summary_of(const control::Config& config) {
   std::string text;
   for (const control::ListenerConfig& listener : config.listeners) {
-    text += fmt::format("  listener {}\n", control::to_text(listener.address));
+    text += fmt::format("  listener {}\n", control::to_text(listener.endpoint()));
   }
   for (const control::SubsystemConfig& subsystem : config.subsystems) {
     const std::string nqn = subsystem.nqn.empty() ? "with the machine's NQN" : subsystem.nqn;

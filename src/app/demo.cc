@@ -30,7 +30,7 @@ constexpr int kExitUsage = 2;
 
 control::Config demo_config(const DemoOptions& options, const net::Address& address) {
   control::Config config;
-  config.listeners.push_back({.at = {}, .address = address});
+  config.listeners.push_back({.at = {}, .address = address, .scheme = {}});
   control::SubsystemConfig subsystem;
   subsystem.allow_any_host = control::is_loopback(address);
   subsystem.namespaces.push_back({.at = {}, .nsid = 1, .device = {.kind = control::DeviceKind::kRam, .size_bytes = kRamBytes}});
@@ -150,7 +150,7 @@ int run_demo(const DemoOptions& options) {
   if (!signals) return report_failure("demo", signals.error());
   auto target = TargetProcess::start(demo_config(options, *address), {.state_directory = options.directory});
   if (!target) return report_failure("demo", why_not_started(target.error(), options.listen));
-  const net::Address bound = (*target)->listening().front();
+  const net::Address bound = (*target)->listening().front().address;
   const std::string subnqn = (*target)->config().subsystems.front().nqn;
   fmt::print("listening  {}\n", control::to_text(bound));
 

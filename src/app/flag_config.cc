@@ -72,10 +72,11 @@ class FlagReader {
   void report(std::string text) { problems_.push_back({{}, std::move(text)}); }
 
   void take_listener(std::string_view text) {
-    const auto address = control::parse_address(text);
-    if (!address) report(fmt::format("--listen: {}", address.error().what()));
+    const auto endpoint = control::parse_endpoint(text);
+    if (!endpoint) report(fmt::format("--listen: {}", endpoint.error().what()));
     // A listener that was not understood still counts as one, so that no second problem says that there is none.
-    config_.listeners.push_back({.address = address.value_or(net::Address{.host = "127.0.0.1"})});
+    const control::Endpoint taken = endpoint.value_or(control::Endpoint{.address = {.host = "127.0.0.1"}});
+    config_.listeners.push_back({.at = {}, .address = taken.address, .scheme = taken.scheme});
   }
 
   void take_subsystem(const std::string& nqn) {

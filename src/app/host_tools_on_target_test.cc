@@ -27,7 +27,7 @@ class HostToolsOnTarget : public ::testing::Test {
  protected:
   void SetUp() override {
     control::Config config;
-    config.listeners.push_back({.at = {}, .address = {.host = "127.0.0.1", .port = 0, .is_ipv6 = false}});
+    config.listeners.push_back({.at = {}, .address = {.host = "127.0.0.1", .port = 0, .is_ipv6 = false}, .scheme = {}});
     config.subsystems.push_back({.at = {}, .nqn = kSubnqn, .allow_any_host = true});
     config.subsystems[0].namespaces.push_back({.at = {}, .nsid = 1, .device = {.kind = control::DeviceKind::kRam, .size_bytes = 16 << 20}});
     config.subsystems[0].namespaces.push_back({.at = {}, .nsid = 2, .device = {.kind = control::DeviceKind::kRam, .size_bytes = 16 << 20, .block_size = 4096}});
@@ -35,8 +35,8 @@ class HostToolsOnTarget : public ::testing::Test {
     ASSERT_TRUE(started) << started.error().what();
     target = std::move(*started);
     runtime = std::move(*HostRuntime::create());
-    host.address = target->listening()[0].host;
-    host.service = target->listening()[0].port;
+    host.address = target->listening()[0].address.host;
+    host.service = target->listening()[0].address.port;
     host.subnqn = kSubnqn;
   }
   PerfOptions options(host::Pattern pattern) const {

@@ -38,8 +38,8 @@ class SecondSignal {
 
 }  // namespace
 
-std::string to_text(const net::Address& address) {
-  return address.is_ipv6 ? fmt::format("tcp [{}]:{}", address.host, address.port) : fmt::format("tcp {}:{}", address.host, address.port);
+std::string listening_text(const control::Endpoint& endpoint) {
+  return fmt::format("{} {}", name_of(endpoint.scheme), control::to_text(endpoint.address));
 }
 
 int run_serve(const ServeOptions& options) {
@@ -64,7 +64,7 @@ int run_serve(const ServeOptions& options) {
     fmt::print(stderr, "weft: {}\n", process.error().what());
     return 1;
   }
-  for (const net::Address& address : (*process)->listening()) fmt::print("listening {}\n", to_text(address));
+  for (const control::Endpoint& endpoint : (*process)->listening()) fmt::print("listening {}\n", listening_text(endpoint));
   fmt::print("ready\n");
   std::fflush(stdout);
 

@@ -8,7 +8,7 @@ namespace weft::app {
 /// (0), or it could not start (1, or 2 for wrong flags). A second signal ends the process at once.
 int run_serve(const ServeOptions& options);
 
-/// "tcp 127.0.0.1:4420", "tcp [::1]:4420".
-std::string to_text(const net::Address& address);
+/// "tcp 127.0.0.1:4420", "rdma [::1]:4420".
+std::string listening_text(const control::Endpoint& endpoint);
 
 }  // namespace weft::app

@@ -29,7 +29,7 @@ struct ValueFlag {
 };
 
 constexpr std::array<ValueFlag, 8> kValueFlags{{
-    {"--listen", "ADDRESS", "where hosts connect: [tcp://]HOST:PORT, numeric; port 0 for any; repeats"},
+    {"--listen", "ADDRESS", "where hosts connect: [tcp://|rdma://]HOST:PORT, numeric; port 0 for any; repeats"},
     {"--subsystem", "NQN", "what hosts connect to; without one, the NQN comes from the machine's id; repeats"},
     {"--namespace", "DEVICE", "ram:SIZE, null:SIZE, file:PATH[,size=SIZE] or /dev/NAME[,force=true]; repeats"},
     {"--allow-host", "HOSTNQN", "a host that may connect to the subsystem; repeats"},

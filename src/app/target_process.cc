@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <latch>
@@ -21,7 +22,6 @@ constexpr uint64_t kDescriptorsBeside = 256;    // files, rings, event loops, st
 constexpr auto kStopSlack = std::chrono::seconds(2);
 
 bool is_wildcard(const net::Address& address) { return address.host == "0.0.0.0" || address.host == "::"; }
-bool is_loopback(const net::Address& address) { return address.host == "::1" || address.host.starts_with("127."); }
 
 nvmf::NamespaceIdentity to_target(const control::NamespaceIdentity& from) {
   nvmf::NamespaceIdentity identity;
@@ -141,6 +141,22 @@ Result<void> TargetProcess::make_target(const Options& options) {
   std::vector<platform::TcpRoom> transport_rooms;
   for (size_t i = 0; i < rooms_.size(); ++i) transport_rooms.push_back({rooms_[i]->network, rooms_[i]->sockets, *target_->shards()[i]});
   transport_ = platform::make_tcp_transport(config_.target.limits, transport_rooms);
+  return make_rdma();
+}
+
+/// Where there is no RDMA, the other listeners serve without it; only where it is all that was asked for that is an error.
+Result<void> TargetProcess::make_rdma() {
+  const auto is_rdma = [](const control::ListenerConfig& listener) { return listener.scheme == control::Scheme::kRdma; };
+  if (std::ranges::none_of(config_.listeners, is_rdma)) return {};
+  std::vector<RdmaService::Room> rooms;
+  for (size_t i = 0; i < rooms_.size(); ++i) rooms.push_back({*rooms_[i]->loop, rooms_[i]->reactor, memory_, *target_->shards()[i]});
+  auto service = RdmaService::create(config_.target.limits, rooms);
+  if (service) {
+    rdma_ = std::move(*service);
+    return {};
+  }
+  if (std::ranges::all_of(config_.listeners, is_rdma)) return std::unexpected(service.error());
+  log_.error("no RDMA: {}; the listeners over TCP serve without it", service.error().what());
   return {};
 }
 
@@ -198,16 +214,23 @@ Result<void> TargetProcess::add_namespaces() {
 Result<void> TargetProcess::listen() {
   return on_home<Result<void>>([this](Answer<Result<void>> answer) {
     std::vector<nvmf::ListenerRecord> records;
+    const bool has_tcp = std::ranges::any_of(config_.listeners, [](const auto& each) { return each.scheme == control::Scheme::kTcp; });
     for (const control::ListenerConfig& listener : config_.listeners) {
-      auto bound = transport_->listen(listener.address);
+      const bool is_rdma = listener.scheme == control::Scheme::kRdma;
+      if (is_rdma && rdma_ == nullptr) continue;  // make_rdma() has said why
+      auto bound = is_rdma ? rdma_->transport().listen(listener.address) : transport_->listen(listener.address);
+      if (!bound && is_rdma && has_tcp) {  // as in make_rdma()
+        log_.error("{}; the listeners over TCP serve without it", bound.error().what());
+        continue;
+      }
       if (!bound) return answer->set_value(std::unexpected(bound.error()));
-      listening_.push_back(*bound);
-      records.push_back({.type = nvmf::TransportType::kTcp,
+      listening_.push_back({listener.scheme, *bound});
+      records.push_back({.type = is_rdma ? nvmf::TransportType::kRdma : nvmf::TransportType::kTcp,
                          .host = bound->host,
                          .port = bound->port,
                          .is_ipv6 = bound->is_ipv6,
                          .is_wildcard = is_wildcard(*bound),
-                         .is_loopback = is_loopback(*bound)});
+                         .is_loopback = transport::listens_on_loopback(*bound)});
     }
     target_->set_listeners(std::move(records));  // before the first connection is handed to any reactor
     answer->set_value({});
@@ -249,18 +272,25 @@ bool TargetProcess::stop() {
 
 bool TargetProcess::stop_target() {
   auto closed = std::make_unique<std::promise<void>>(), stopped = std::make_unique<std::promise<void>>();
-  auto is_closed = closed->get_future(), is_stopped = stopped->get_future();
-  target_->home().post([this, closed = std::move(closed), stopped = std::move(stopped)]() mutable {
+  auto rdma_closed = std::make_unique<std::promise<void>>();
+  auto is_closed = closed->get_future(), is_stopped = stopped->get_future(), is_rdma_closed = rdma_closed->get_future();
+  if (rdma_ == nullptr) rdma_closed->set_value();
+  target_->home().post([this, closed = std::move(closed), stopped = std::move(stopped), rdma_closed = std::move(rdma_closed)]() mutable {
     transport_->stop([closed = std::move(closed)] { closed->set_value(); });
+    if (rdma_ != nullptr) rdma_->transport().stop([closed = std::move(rdma_closed)] { closed->set_value(); });
     target_->stop([stopped = std::move(stopped)] { stopped->set_value(); });
   });
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(config_.target.limits.shutdown_ms) + kStopSlack;
-  return is_stopped.wait_until(deadline) == std::future_status::ready && is_closed.wait_until(deadline) == std::future_status::ready;
+  for (auto* each : {&is_stopped, &is_closed, &is_rdma_closed}) {
+    if (each->wait_until(deadline) != std::future_status::ready) return false;
+  }
+  return true;
 }
 
 TargetProcess::~TargetProcess() {
   const bool is_clean = stop();
   WEFT_ASSERT(is_clean);  // else the owner ends the process instead: see stop()
+  if (rdma_ != nullptr) rdma_->join();
   // What was posted last is delivered here, on this thread, while everything that it names is still there.
   bool is_idle = false;
   while (!is_idle) {
@@ -268,6 +298,7 @@ TargetProcess::~TargetProcess() {
     for (const auto& room : rooms_) is_idle &= room->reactor.run_once() == Reactor::Turn::kIdle;
   }
   transport_.reset();
+  rdma_.reset();
   target_.reset();
   media_.reset();
 }

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "app/rdma_service.h"
 #include "control/config.h"
 #include "core/reactor.h"
 #include "net/sockets.h"
@@ -33,10 +34,11 @@ class TargetProcess {
   /// Stops as stop() does.
   ~TargetProcess();
 
-  /// What each listener of the configuration is bound to, in its order.
-  const std::vector<net::Address>& listening() const { return listening_; }
+  /// What each listener of the configuration is bound to, in its order; without those over RDMA where there is none.
+  const std::vector<control::Endpoint>& listening() const { return listening_; }
   /// With the names that the configuration left out.
   const control::Config& config() const { return config_; }
+  /// Of TCP.
   transport::Totals totals() const { return transport_->totals(); }
   /// Commands and bytes of all namespaces since the start.
   struct Traffic {
@@ -68,6 +70,7 @@ class TargetProcess {
   TargetProcess(control::Config config, std::unique_ptr<platform::LogHub> logs);
   Result<void> make_rooms();
   Result<void> make_target(const Options& options);
+  Result<void> make_rdma();
   Result<void> run_reactors();
   Result<void> add_namespaces();
   Result<void> listen();
@@ -89,7 +92,8 @@ class TargetProcess {
   std::unique_ptr<platform::MediaEngine> media_;
   std::unique_ptr<nvmf::Target> target_;
   std::unique_ptr<transport::Transport> transport_;
-  std::vector<net::Address> listening_;
+  std::unique_ptr<RdmaService> rdma_;  // null: no listener asks for it, or there is none here
+  std::vector<control::Endpoint> listening_;
   bool is_running_ = false;
   bool is_clean_ = true;
 };

@@ -89,6 +89,32 @@ Result<net::Address> parse_address(std::string_view text) {
   return net::Address{.host = host_text(*bytes, bracketed), .port = *port, .is_ipv6 = bracketed};
 }
 
+std::string_view name_of(Scheme scheme) {
+  switch (scheme) {
+    case Scheme::kTcp:
+      return "tcp";
+    case Scheme::kRdma:
+      return "rdma";
+  }
+  return {};
+}
+
+Result<Endpoint> parse_endpoint(std::string_view text) {
+  constexpr std::string_view kMark = "://";
+  const size_t mark = text.find(kMark);
+  const std::string_view name = mark == std::string_view::npos ? "tcp" : text.substr(0, mark);
+  if (name != "tcp" && name != "rdma") return bad_address(text, "the transports are tcp and rdma");
+  const std::string_view rest = mark == std::string_view::npos ? text : text.substr(mark + kMark.size());
+  if (rest.find(kMark) != std::string_view::npos) return bad_address(text, kHowTo);
+  const auto address = parse_address(rest);
+  if (!address) return std::unexpected(address.error());
+  return Endpoint{.scheme = name == "rdma" ? Scheme::kRdma : Scheme::kTcp, .address = *address};
+}
+
+std::string to_text(const Endpoint& endpoint) {
+  return (endpoint.scheme == Scheme::kRdma ? "rdma://" : "") + to_text(endpoint.address);
+}
+
 std::string to_text(const net::Address& address) {
   return address.is_ipv6 ? fmt::format("[{}]:{}", address.host, address.port)
                          : fmt::format("{}:{}", address.host, address.port);

@@ -52,7 +52,7 @@ TEST(Address, RefusesWhatIsNoneAndSaysHowToWriteIt) {
       {"[::1]4420", "HOST:PORT"},
       {"[::1:4420", "HOST:PORT"},
       {"[fe80::1%eth0]:4420", "zones"},
-      {"rdma://10.0.0.1:4420", "only transport"},
+      {"rdma://10.0.0.1:4420", "only transport"},  // of a host; a listener may have it: ParseEndpoint
       {std::string_view{"127.0.0.1\0:4420", 15}, "HOST:PORT"},
   };
   for (const auto& [text, advice] : kCases) {
@@ -79,6 +79,16 @@ TEST(Address, KnowsLoopbackAndWildcard) {
     EXPECT_EQ(is_loopback(*address), row.is_loopback) << row.text;
     EXPECT_EQ(is_wildcard(*address), row.is_wildcard) << row.text;
   }
+}
+
+TEST(ParseEndpoint, TakesBothTransportsAndTcpWhereNoneIsNamed) {
+  EXPECT_EQ(parse_endpoint("127.0.0.1:4420")->scheme, Scheme::kTcp);
+  EXPECT_EQ(parse_endpoint("tcp://127.0.0.1:4420")->scheme, Scheme::kTcp);
+  const auto rdma = parse_endpoint("rdma://[::1]:4420");
+  ASSERT_TRUE(rdma.has_value());
+  EXPECT_EQ(rdma->scheme, Scheme::kRdma);
+  EXPECT_EQ(to_text(*rdma), "rdma://[::1]:4420");
+  for (const char* wrong : {"udp://127.0.0.1:4420", "rdma://tcp://127.0.0.1:4420", "rdma://"}) EXPECT_FALSE(parse_endpoint(wrong)) << wrong;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // values, nothing opened, nothing resolved. A Config that a loader returned has passed validate(). Every key is
 // described in docs/configuration.md.
 #pragma once
+#include "control/address.h"
 #include "control/device_spec.h"
 #include "control/problem.h"
 #include "core/limits.h"
@@ -33,6 +34,8 @@ struct TargetConfig {
 struct ListenerConfig {
   Location at;
   net::Address address;  // numeric
+  Scheme scheme = Scheme::kTcp;
+  Endpoint endpoint() const { return {scheme, address}; }
 };
 
 struct NamespaceConfig {

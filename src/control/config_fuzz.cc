@@ -36,8 +36,8 @@ void check(const control::Config& config) {
     }
   }
   for (const control::ListenerConfig& listener : config.listeners) {
-    const auto again = control::parse_address(control::to_text(listener.address));
-    WEFT_ASSERT(again.has_value() && *again == listener.address);
+    const auto again = control::parse_endpoint(control::to_text(listener.endpoint()));
+    WEFT_ASSERT(again.has_value() && *again == listener.endpoint());
   }
   WEFT_ASSERT(control::explain_memory(config.target.limits, control::scale_of(config)).ends_with('\n'));
 }

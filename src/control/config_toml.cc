@@ -65,10 +65,11 @@ ListenerConfig read_listener(TomlTable table) {
   const auto text = table.string("address");
   if (!text) return listener;
   listener.at = text->at;
-  if (const auto address = parse_address(text->value)) {
-    listener.address = *address;
+  if (const auto endpoint = parse_endpoint(text->value)) {
+    listener.address = endpoint->address;
+    listener.scheme = endpoint->scheme;
   } else {
-    table.report(text->at, std::string{address.error().what()});
+    table.report(text->at, std::string{endpoint.error().what()});
   }
   return listener;
 }

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <set>
+#include <tuple>
 #include <utility>
 
 namespace weft::control {
@@ -108,17 +109,18 @@ class Validator {
   void check_listeners() {
     if (config_.listeners.empty()) report(words_.whole, "no listener: add {}", words_.add_listener);
     std::set<std::string> seen;
-    std::set<std::pair<bool, uint16_t>> wildcards;  // is_ipv6, port
-    for (const auto& [at, address] : config_.listeners) {
-      if (is_wildcard(address) && address.port != 0) wildcards.emplace(address.is_ipv6, address.port);
+    std::set<std::tuple<Scheme, bool, uint16_t>> wildcards;  // transport, is_ipv6, port
+    for (const auto& [at, address, scheme] : config_.listeners) {
+      if (is_wildcard(address) && address.port != 0) wildcards.emplace(scheme, address.is_ipv6, address.port);
     }
-    for (const auto& [at, address] : config_.listeners) {
+    for (const ListenerConfig& listener : config_.listeners) {
+      const auto& [at, address, scheme] = listener;
       if (address.port == 0) continue;
-      if (!seen.insert(to_text(address)).second) {
-        report(at, "{} {} is given twice: leave one out", words_.listener, to_text(address));
-      } else if (!is_wildcard(address) && wildcards.contains({address.is_ipv6, address.port})) {
-        report(at, "{} {} is covered by the wildcard address of port {}: leave one out", words_.listener,
-               to_text(address), address.port);
+      const std::string text = to_text(listener.endpoint());
+      if (!seen.insert(text).second) {
+        report(at, "{} {} is given twice: leave one out", words_.listener, text);
+      } else if (!is_wildcard(address) && wildcards.contains({scheme, address.is_ipv6, address.port})) {
+        report(at, "{} {} is covered by the wildcard address of port {}: leave one out", words_.listener, text, address.port);
       }
     }
   }
