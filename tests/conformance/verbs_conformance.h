@@ -35,8 +35,8 @@ class VerbsEnd final : public verbs::DomainEvents, public verbs::QueuePairEvents
 
   explicit VerbsEnd(V& verbs) : verbs_(verbs), data(kBytes), capsules(kBytes) {}
 
-  void open(const verbs::Device& device) {
-    domain = verbs_.open(device,
+  void open(const verbs::Device& opened) {
+    domain = verbs_.open(opened,
                          {.completion_entries = 256,
                           .receive_entries = kReceives,
                           .regions = {{data, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE}, {capsules, IBV_ACCESS_LOCAL_WRITE}}},

@@ -74,12 +74,13 @@ void Connection::prepare() {
 ibv_send_wr* Connection::take_chain() {
   if (!may_send() || !ring_.has_staged()) return nullptr;
   // Unsignalled, the last response would keep its buffer until something else happens; so it may only be where something else will.
-  const bool is_at_rest = queue_.outstanding() <= ring_.responses();
+  const bool is_at_rest = queue_.outstanding() <= ring_.responses_staged();
   const bool is_wanted = !responding_.empty() || !fetching_.empty() || phase_ == Phase::kLingering || shared_.shard.buffers().has_waiters();
   // Of an admin queue it may be an event request that is outstanding, for ever.
   if (is_at_rest || is_wanted || queue_.is_admin()) ring_.signal_last();
   if (ring_.awaits_completion()) progress_ = reactor().now();
-  return ring_.take_chain();
+  // A posted response is the end of its command for the host, which may send another one with its CID at once.
+  return ring_.take_chain([this](nvmf::Command& command) { queue_.responded(command); });
 }
 
 Instant Connection::handshake_deadline() const {
@@ -135,7 +136,12 @@ void Connection::drop_capsules() {
 
 void Connection::gone() {
   enter(Phase::kEnding);
+  ring_.drop_all([this](SendRing::Done what) { free(what.buffer); });
   queue_.detach();
+}
+
+void Connection::free(HeldBuffer buffer) {
+  if (!buffer.bytes.empty()) shared_.shard.buffers().free(buffer.share, buffer.bytes);
 }
 
 }  // namespace weft::rdma

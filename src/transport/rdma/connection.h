@@ -144,6 +144,7 @@ class Connection final : private nvmf::TransportOps {
   std::optional<uint32_t> key_to_invalidate(std::span<const nvme::SglDescriptor> segments) const;
   uint32_t key_of(const nvmf::Command& command) const { return settings_.keys[size_t(command.share)]; }
   void done(SendRing::Done what);
+  void free(HeldBuffer buffer);
 
   // connection.cc
   void enter(Phase phase);

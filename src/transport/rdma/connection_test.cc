@@ -137,6 +137,16 @@ TEST_F(RdmaData, TheKeyIsInvalidatedOnlyWhereTheDescriptorAsksAndTheDeviceCan) {
   }
 }
 
+TEST_F(RdmaData, AHostUsesACidAgainAsSoonAsItsResponseHasCome) {
+  nvme::Sqe slow = sqe_with(IoOpcode::kWrite, 1, 0, 8, io().keyed(0, 4096));
+  slow.nsid = 2;  // while it takes its time the queue is not at rest, and responses are not signalled
+  io().post(slow);
+  for (int i = 0; i < 100; ++i) {  // more than the queue has entries
+    io().send(sqe_with(IoOpcode::kRead, 5, 0, 8, io().keyed(4096, 4096)));
+    EXPECT_TRUE(io().status().ok()) << i;
+  }
+}
+
 struct WrongSgl {
   const char* name;
   nvme::Sqe (*make)(TestQueue& queue, Bytes& after);

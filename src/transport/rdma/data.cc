@@ -1,6 +1,7 @@
 // Capsules in, data both ways, responses out.
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "base/bytes.h"
 #include "transport/rdma/connection.h"
@@ -183,7 +184,13 @@ bool Connection::stage_response(nvmf::Command& command) {
   if (has_data) stage_writes(command, segments);
   const auto key = key_to_invalidate(segments);
   release_list(command);
-  ring_.stage_response(queue_.make_cqe(command), key, command.buffer.size(), command);
+  HeldBuffer buffer;
+  if (has_data) {  // the ring's, until the device has read it
+    buffer = {command.share, std::exchange(command.buffer, {})};
+    command.data = {};
+    command.response_data = {};
+  }
+  ring_.stage_response(queue_.make_cqe(command), key, buffer, command);
   return true;
 }
 
@@ -222,15 +229,15 @@ std::optional<uint32_t> Connection::key_to_invalidate(std::span<const nvme::SglD
 }
 
 void Connection::done(SendRing::Done what) {
-  nvmf::Command& command = *what.command;
   switch (what.kind) {
     case SendRing::Kind::kWrite: return;  // its response says when the buffer is free
     case SendRing::Kind::kRead: {
+      nvmf::Command& command = *what.command;
       Fetch& fetch = fetch_of(command);
       if (--fetch.outstanding == 0 && fetch.fetched == command.transfer_length) queue_.received(command, nvme::status::kSuccess);
       return;
     }
-    case SendRing::Kind::kResponse: return queue_.responded(command);
+    case SendRing::Kind::kResponse: return free(what.buffer);
   }
 }
 

@@ -39,7 +39,7 @@ void SendRing::stage_read(const Transfer& what, nvmf::Command& command) {
   signal(entry);
 }
 
-void SendRing::stage_response(const nvme::Cqe& cqe, std::optional<uint32_t> key_to_invalidate, size_t buffer_bytes, nvmf::Command& command) {
+void SendRing::stage_response(const nvme::Cqe& cqe, std::optional<uint32_t> key_to_invalidate, HeldBuffer buffer, nvmf::Command& command) {
   Entry& entry = stage(Kind::kResponse, command);
   entry.cqe = cqe;
   entry.piece = {.addr = reinterpret_cast<uint64_t>(&entry.cqe), .length = sizeof entry.cqe, .lkey = 0};
@@ -48,9 +48,10 @@ void SendRing::stage_response(const nvme::Cqe& cqe, std::optional<uint32_t> key_
   entry.request.send_flags = IBV_SEND_INLINE;
   entry.request.opcode = key_to_invalidate ? IBV_WR_SEND_WITH_INV : IBV_WR_SEND;
   if (key_to_invalidate) entry.request.invalidate_rkey = *key_to_invalidate;
-  ++responses_;
+  entry.buffer = buffer;
+  ++responses_staged_;
   ++responses_since_signal_;
-  bytes_since_signal_ += buffer_bytes;
+  bytes_since_signal_ += buffer.bytes.size();
   const bool is_due = responses_since_signal_ >= kResponsesPerSignal || bytes_since_signal_ >= kBytesPerSignal ||
                       since_signal_ + kResponseRequestsMax > entries_.size() / 2;
   if (is_due) signal(entry);
@@ -70,11 +71,12 @@ void SendRing::signal_last() {
   if (is_last_silent()) signal(at(tail_ - 1));
 }
 
-ibv_send_wr* SendRing::take_chain() {
+ibv_send_wr* SendRing::chain() {
   if (!has_staged()) return nullptr;
   ibv_send_wr* first = &at(staged_).request;
   for (uint32_t i = staged_; i != tail_; ++i) at(i).request.next = i + 1 == tail_ ? nullptr : &at(i + 1).request;
   staged_ = tail_;
+  responses_staged_ = 0;
   return first;
 }
 
@@ -84,8 +86,7 @@ SendRing::Done SendRing::pop() {
   if (int32_t(staged_ - head_) < 0) staged_ = head_;
   if (entry.is_signalled) --signalled_;
   if (entry.kind == Kind::kRead) --reads_;
-  if (entry.kind == Kind::kResponse) --responses_;
-  return {entry.kind, entry.command};
+  return {entry.kind, entry.command, std::exchange(entry.buffer, {})};
 }
 
 }  // namespace weft::rdma

@@ -8,12 +8,22 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <utility>
 #include <vector>
 
+#include "core/buffer_pool.h"
 #include "nvmf/transport_ops.h"
 #include "wire/nvme/command.h"
 
 namespace weft::rdma {
+
+/// Memory of the buffer pool that the device reads until a response is done. The command is over before that: the host may use its CID again as soon
+/// as the response has come, which is long before we hear that it has left.
+struct HeldBuffer {
+  Share share{};
+  std::span<std::byte> bytes{};
+};
 
 class SendRing {
  public:
@@ -21,7 +31,8 @@ class SendRing {
   /// One work request: what of it the owner needs again when it is done.
   struct Done {
     Kind kind;
-    nvmf::Command* command;
+    nvmf::Command* command;  // of a response that was posted: no more
+    HeldBuffer buffer;       // of a response: its data's
   };
   /// A piece of local memory and where it goes to or comes from at the peer.
   struct Transfer {
@@ -39,24 +50,37 @@ class SendRing {
   bool empty() const { return head_ == tail_; }
   /// READs that are not done.
   uint32_t reads() const { return reads_; }
-  /// Responses that are not done.
-  uint32_t responses() const { return responses_; }
+  /// Responses that are staged and not posted.
+  uint32_t responses_staged() const { return responses_staged_; }
   /// Signalled work requests that are not done: a completion will come.
   bool awaits_completion() const { return signalled_ > 0; }
 
   // Each of these requires room() > 0.
   void stage_write(const Transfer& transfer, nvmf::Command& command);
   void stage_read(const Transfer& transfer, nvmf::Command& command);
-  /// `buffer_bytes`: memory that the command keeps until its response is done.
-  void stage_response(const nvme::Cqe& cqe, std::optional<uint32_t> key_to_invalidate, size_t buffer_bytes, nvmf::Command& command);
+  void stage_response(const nvme::Cqe& cqe, std::optional<uint32_t> key_to_invalidate, HeldBuffer buffer, nvmf::Command& command);
 
   bool has_staged() const { return staged_ != tail_; }
   /// Whether nothing staged or posted is signalled after the last one: nobody would ever hear of it.
   bool is_last_silent() const { return since_signal_ > 0; }
   /// Requires: has_staged().
   void signal_last();
-  /// The chain of what is staged; it counts as posted. Valid until the next call of anything here. Null: nothing.
-  ibv_send_wr* take_chain();
+  /// The chain of what is staged; it counts as posted. Valid until the next completion. Null: nothing. Calls responded(command) for each response of
+  /// it, at the end: `responded` may stage more.
+  template <typename F>
+  ibv_send_wr* take_chain(F&& responded) {
+    const uint32_t from = staged_, to = tail_;
+    ibv_send_wr* first = chain();
+    for (uint32_t i = from; i != to; ++i) {
+      if (Entry& entry = at(i); entry.kind == Kind::kResponse) responded(*std::exchange(entry.command, nullptr));
+    }
+    return first;
+  }
+  /// Nothing of it will be done any more: calls dropped(Done) for each work request.
+  template <typename F>
+  void drop_all(F&& dropped) {
+    while (head_ != tail_) dropped(pop());
+  }
 
   /// The work request `wr_id` is done, and all before it. Calls done(Done) for each, in order, after it has left the ring: `done` may stage more.
   /// Ignores what is done already.
@@ -72,6 +96,7 @@ class SendRing {
     ibv_sge piece;
     nvme::Cqe cqe;  // response: sent inline, so the device has a copy once it is posted
     nvmf::Command* command;
+    HeldBuffer buffer;
     Kind kind;
     bool is_signalled;
   };
@@ -83,6 +108,7 @@ class SendRing {
   Entry& stage(Kind kind, nvmf::Command& command);
   void transfer(Entry& entry, const Transfer& transfer, ibv_wr_opcode opcode);
   void signal(Entry& entry);
+  ibv_send_wr* chain();
   Done pop();
 
   std::vector<Entry> entries_;  // a power of two; of sequences head_ to tail_
@@ -90,7 +116,7 @@ class SendRing {
   uint32_t staged_ = 0;         // the oldest that is not posted
   uint32_t tail_ = 0;
   uint32_t reads_ = 0;
-  uint32_t responses_ = 0;
+  uint32_t responses_staged_ = 0;
   uint32_t signalled_ = 0;
   // After the last signalled one:
   uint32_t since_signal_ = 0;

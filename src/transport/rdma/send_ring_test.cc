@@ -14,13 +14,13 @@ class SendRingTest : public ::testing::Test {
  protected:
   void respond(size_t buffer_bytes = 4096, uint32_t writes = 1) {
     for (uint32_t i = 0; i < writes; ++i) ring_.stage_write({.local_address = 1, .length = 1, .local_key = 2, .remote_address = 3, .remote_key = 4}, command_);
-    ring_.stage_response({}, std::nullopt, buffer_bytes, command_);
+    ring_.stage_response({}, std::nullopt, {Share::kRead, std::span(memory_).first(buffer_bytes)}, command_);
   }
   /// Takes the chain; which of it is signalled, by place.
   std::vector<size_t> post() {
     std::vector<size_t> signalled;
     size_t place = 0;
-    for (const ibv_send_wr* request = ring_.take_chain(); request != nullptr; request = request->next, ++place) {
+    for (const ibv_send_wr* request = ring_.take_chain([](nvmf::Command&) {}); request != nullptr; request = request->next, ++place) {
       last_ = request->wr_id;
       if ((request->send_flags & IBV_SEND_SIGNALED) != 0) signalled.push_back(place);
     }
@@ -32,6 +32,7 @@ class SendRingTest : public ::testing::Test {
     return done;
   }
 
+  std::vector<std::byte> memory_ = std::vector<std::byte>(256 << 10);
   nvmf::Command command_;
   SendRing ring_{kCapacity};
   uint64_t last_ = 0;
