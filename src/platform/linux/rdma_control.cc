@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "base/assert.h"
@@ -93,9 +94,16 @@ void RdmaControl::work() {
   std::vector<pollfd> descriptors;
   for (;;) {
     descriptors.assign({{.fd = wake_.get(), .events = POLLIN, .revents = 0}, {.fd = channel_->fd, .events = POLLIN, .revents = 0}});
-    for (const auto& watch : watches_) descriptors.push_back({.fd = watch->device->context->async_fd, .events = POLLIN, .revents = 0});
+    // One that has gone hangs up for ever: it is not asked any more (poll() passes over negative descriptors).
+    for (const auto& watch : watches_) {
+      descriptors.push_back({.fd = watch->device->is_gone ? -1 : watch->device->context->async_fd, .events = POLLIN, .revents = 0});
+    }
     const int ready = ::poll(descriptors.data(), descriptors.size(), retries_.empty() ? -1 : kRetryMs);
-    if (ready == 0) run_retries();
+    const auto now = std::chrono::steady_clock::now();
+    if (now - retried_ >= std::chrono::milliseconds(kRetryMs)) {
+      retried_ = now;
+      run_retries();
+    }
     if (ready <= 0) continue;
     eventfd_t woken = 0;
     ::eventfd_read(wake_.get(), &woken);

@@ -3,6 +3,7 @@
 #pragma once
 #include <poll.h>
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <map>
@@ -95,6 +96,7 @@ class RdmaControl {
   std::vector<std::unique_ptr<IbDevice>> devices_;
   std::vector<std::unique_ptr<Watch>> watches_;
   std::vector<Retry> retries_;
+  std::chrono::steady_clock::time_point retried_{};
   size_t locked_bytes_ = 0;
   std::thread thread_;
 };
