@@ -34,7 +34,7 @@ void Connection::enter(Phase phase) {
   phase_ = phase;
   if (phase_ == Phase::kEnding) {
     drop_capsules();
-    while (fetching_.pop_front() != nullptr) {}    // the queue frees the commands itself: see gone()
+    while (fetching_.pop_front() != nullptr) {}    // the queue frees the commands itself: see ended()
     while (responding_.pop_front() != nullptr) {}
   }
   owner_.wants_flush(*this);
@@ -56,7 +56,7 @@ void Connection::completed(const ibv_wc& completion) {
   if (completion.status != IBV_WC_SUCCESS) return failed(completion.status);
   progress_ = reactor().now();
   ring_.complete(completion.wr_id, [this](SendRing::Done what) {
-    if (phase_ != Phase::kEnding) done(what);
+    phase_ == Phase::kEnding ? free(what.buffer) : done(what);
   });
   if (!fetching_.empty() || !responding_.empty() || phase_ == Phase::kLingering) owner_.wants_flush(*this);
 }
@@ -134,10 +134,27 @@ void Connection::drop_capsules() {
   while (ReceiveSlot* slot = lists_.pop_front()) owner_.give_back(*slot);
 }
 
-void Connection::gone() {
+void Connection::ended() {
   enter(Phase::kEnding);
-  ring_.drop_all([this](SendRing::Done what) { free(what.buffer); });
+  if (queue_.state() == nvmf::QueueState::kDetached) return;
+  ring_.keep_sinks();
   queue_.detach();
+}
+
+void Connection::gone() {
+  ended();
+  ring_.drop_all([this](SendRing::Done what) { free(what.buffer); });
+  is_gone_ = true;
+  finish_if_over();
+}
+
+void Connection::on_detached() {
+  is_home_ = true;
+  finish_if_over();
+}
+
+void Connection::finish_if_over() {
+  if (is_home_ && is_gone_) owner_.on_finished(*this);
 }
 
 void Connection::free(HeldBuffer buffer) {

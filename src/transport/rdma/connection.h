@@ -87,9 +87,10 @@ class Connection final : private nvmf::TransportOps {
   bool wishes_end() const { return phase_ == Phase::kEnding; }
   Instant next_deadline() const;
   void on_time(Instant now);
-  /// The queue pair has ended: nothing is posted any more. Completions may still come; they are not looked at.
-  void ended() { enter(Phase::kEnding); }
-  /// The queue pair is destroyed: buffers are ours again. Once, last.
+  /// The queue pair has ended, or the driver is about to end it: nothing is posted any more, and the queue is detached, so that its commands come home
+  /// now and not when the device has let go. Completions may still come; they are not looked at. Idempotent; not from inside a call of the queue.
+  void ended();
+  /// The queue pair is destroyed: buffers that the device could reach are ours again. Once, last.
   void gone();
   /// A work request or a receive of the queue pair has completed with that status, which is not success: the connection ends.
   void failed(ibv_wc_status status);
@@ -125,7 +126,7 @@ class Connection final : private nvmf::TransportOps {
   }
   void stop_receiving() override { takes_commands_ = false; }
   void close(nvmf::CloseReason reason) override;
-  void on_detached() override { owner_.on_finished(*this); }
+  void on_detached() override;
 
   // data.cc
   Taken take(ReceiveSlot& slot);
@@ -153,6 +154,7 @@ class Connection final : private nvmf::TransportOps {
   bool may_send() const { return phase_ == Phase::kLive || phase_ == Phase::kLingering; }
   bool has_rest() const;
   void drop_capsules();
+  void finish_if_over();
   Instant handshake_deadline() const;
   Duration limit_ms(uint32_t Limits::*limit) const { return milliseconds(shared_.shard.limits().*limit); }
   Reactor& reactor() const { return shared_.shard.reactor(); }
@@ -166,6 +168,8 @@ class Connection final : private nvmf::TransportOps {
   Settings settings_;
   Phase phase_ = Phase::kAccepting;
   bool takes_commands_ = true;
+  bool is_home_ = false;              // on_detached() has come
+  bool is_gone_ = false;              // gone() has
   bool is_paused_ = false;            // until resume(): there is no buffer for `stalled_`
   nvmf::Command* stalled_ = nullptr;  // its capsule is the first of kept_
   nvmf::Queue queue_;

@@ -268,6 +268,23 @@ TEST(RdmaConnection, IsDestroyedInTimeAlsoWhenTheDeviceNeverSaysThatItIsDrained)
   EXPECT_EQ(server.acceptor->totals().connections, 0u);
 }
 
+TEST(RdmaConnection, CommandsAreHomeBeforeTheDeviceHasLetGoOfTheirBuffers) {
+  TestServer server;
+  Session session(server);
+  nvmf::Shard& shard = *server.target.target->shards().front();
+  server.fabric.is_drain_silent = true;
+  session.io->post(sqe_with(IoOpcode::kWrite, 3, 0, 8, session.io->keyed(0, 4096)));
+  server.target.reactor.run_once();  // the READ is posted, and not done
+  ASSERT_EQ(shard.buffers().bytes_in_use(Share::kTransfer), 4096u);
+  session.io->disconnect();
+  EXPECT_EQ(shard.queue_count(), 1u);  // the admin queue
+  EXPECT_EQ(shard.buffers().bytes_in_use(Share::kTransfer), 4096u);
+  EXPECT_EQ(server.acceptor->totals().connections, 2u);
+  server.target.advance(milliseconds(server.limits.rdma_drain_ms) + milliseconds(10));
+  EXPECT_EQ(shard.buffers().bytes_in_use(Share::kTransfer), 0u);
+  EXPECT_EQ(server.acceptor->totals().connections, 1u);
+}
+
 TEST(RdmaConnection, ADisconnectCommandIsAnsweredBeforeTheQueueEnds) {
   TestServer server;
   Session session(server);

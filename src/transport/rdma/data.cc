@@ -122,7 +122,7 @@ Connection::Fetch& Connection::fetch_of(nvmf::Command& command) { return *std::l
 
 void Connection::start_receive(nvmf::Command& command) {
   new (command.io.scratch) Fetch{};
-  if (!may_send()) return;  // comes home by gone()
+  if (!may_send()) return;  // comes home by ended()
   fetching_.push_back(command);
   owner_.wants_flush(*this);
 }
@@ -170,7 +170,7 @@ void Connection::respond(nvmf::Command& command) {
     tell(EventLog::Kind::kBreach, "command {:02x}h with CID {} on queue {}: {}", command.sqe.opcode, command.cid(), queue_.qid(),
          nvme::name_of(command.status));
   }
-  if (!may_send()) return;  // comes home by gone()
+  if (!may_send()) return;  // comes home by ended()
   if (!responding_.empty() || !stage_response(command)) responding_.push_back(command);
   owner_.wants_flush(*this);
 }

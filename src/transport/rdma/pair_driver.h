@@ -148,6 +148,7 @@ void PairDriver<V>::post() {
   }
   if (connection_.wishes_end()) {
     enter(Life::kDisconnecting);
+    connection_.ended();
     pair_->disconnect();
   }
   update_timer();

@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "base/assert.h"
+#include "nvmf/command.h"
 
 namespace weft::rdma {
 
@@ -78,6 +79,14 @@ ibv_send_wr* SendRing::chain() {
   staged_ = tail_;
   responses_staged_ = 0;
   return first;
+}
+
+void SendRing::keep_sinks() {
+  for (uint32_t i = head_; i != tail_; ++i) {
+    Entry& entry = at(i);
+    nvmf::Command* command = std::exchange(entry.command, nullptr);
+    if (entry.kind == Kind::kRead) entry.buffer = {command->share, std::exchange(command->buffer, {})};
+  }
 }
 
 SendRing::Done SendRing::pop() {

@@ -18,8 +18,8 @@
 
 namespace weft::rdma {
 
-/// Memory of the buffer pool that the device reads until a response is done. The command is over before that: the host may use its CID again as soon
-/// as the response has come, which is long before we hear that it has left.
+/// Memory of the buffer pool that the device may touch when its command is over. It reads until a response is done, and the host may use the CID again
+/// as soon as that has come, long before we hear that it has left; it writes what READs bring until the queue pair is destroyed.
 struct HeldBuffer {
   Share share{};
   std::span<std::byte> bytes{};
@@ -31,7 +31,7 @@ class SendRing {
   /// One work request: what of it the owner needs again when it is done.
   struct Done {
     Kind kind;
-    nvmf::Command* command;  // of a response that was posted: no more
+    nvmf::Command* command;  // of a response that was posted, or after keep_sinks(): no more
     HeldBuffer buffer;       // of a response: its data's
   };
   /// A piece of local memory and where it goes to or comes from at the peer.
@@ -76,6 +76,9 @@ class SendRing {
     }
     return first;
   }
+  /// The commands go, and the device may still write into the buffers of READs that are not done: those are the ring's from now on. Nothing is to
+  /// complete after this.
+  void keep_sinks();
   /// Nothing of it will be done any more: calls dropped(Done) for each work request.
   template <typename F>
   void drop_all(F&& dropped) {
