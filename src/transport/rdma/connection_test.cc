@@ -183,7 +183,7 @@ constexpr WrongSgl kWrongSgls[] = {
     {"ListOfSeventeen", [](TestQueue&, Bytes& after) { after.resize(17 * 16); return write_by(list_of(17)); }, nvme::status::kInvalidSglCount},
     {"ListWithinAList", [](TestQueue&, Bytes& after) { after = list_bytes({list_of(1)}); return write_by(list_of(1)); }, nvme::status::kSglTypeInvalid},
 };
-INSTANTIATE_TEST_SUITE_P(All, RdmaWrongSgl, ::testing::ValuesIn(kWrongSgls), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, RdmaWrongSgl, ::testing::ValuesIn(kWrongSgls), [](const auto& each) { return each.param.name; });
 
 // --- how a queue begins and ends -----------------------------------------------------------------------------------------------------------------
 

@@ -54,7 +54,9 @@ TEST_F(SendRingTest, NoHalfOfTheQueueIsWithoutASignal) {
   uint32_t since = 0;
   for (uint32_t round = 0; round < 100; ++round) {
     const uint32_t writes = round % 17;
-    if (ring_.room() <= writes) EXPECT_GT(complete(last_), 0u);
+    if (ring_.room() <= writes) {
+      EXPECT_GT(complete(last_), 0u);
+    }
     respond(0, writes);
     since += writes + 1;
     if (!post().empty()) since = 0;
