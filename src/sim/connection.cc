@@ -19,6 +19,7 @@ Connection::Connection(Network& network, uint64_t number, size_t host, net::Addr
             End{.machine = target, .address = std::move(remote)}} {}
 
 size_t Connection::room(Side from) const {
+  if (network_.is_blocked(end(from).machine, end(other(from)).machine)) return 0;
   const size_t held = end(from).in_flight + waiting(other(from));
   return network_.options_.capacity > held ? network_.options_.capacity - held : 0;
 }
@@ -247,6 +248,11 @@ void Connection::establish() {
   target.state = State::kOpen;
   service->net->accept(shared_from_this(), *service->events);
   dispatch(Side::kTarget, {Kind::kAccept, {}});
+  network_.spring_ambush(end(Side::kHost).machine, target.machine);
+}
+
+void Connection::cut_now(Ending ending) {
+  if (is_established()) finish_cut(Side::kHost, ending, {});
 }
 
 void Connection::take_in(Side at, std::vector<std::byte> bytes) {

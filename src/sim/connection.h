@@ -42,6 +42,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void cut_after(Side from, size_t bytes, Ending ending) {
     end(from).cut = Cut{bytes, ending};
   }  // once so many more have arrived
+  void cut_now(Ending ending);  // the host is not heard any more
   void resume(Side from);  // what was held goes on
   size_t machine(Side side) const { return end(side).machine; }
   bool is_open(Side side) const { return end(side).is_owned; }

@@ -52,6 +52,7 @@ Duration Faults::draw_length() {
 void Faults::inject(FaultKind kind) {
   switch (kind) {
     case FaultKind::kCut:
+      if (random_.one_in(4)) return setting_.network.ambush(random_.one_in(2) ? Ending::kFinish : Ending::kReset);
       setting_.network.cut(random_.one_in(2) ? Ending::kFinish : Ending::kReset,
                            random_.below(random_.one_in(2) ? 200 : 20'000));
       return;
@@ -78,6 +79,8 @@ void Faults::inject(FaultKind kind) {
       target.cut_power();
       return later(draw_length(), [&target] { target.restore_power(); });
     }
+    case FaultKind::kDiskHangUnheard:
+      return hang_unheard();
     case FaultKind::kDiskHang:
     case FaultKind::kDiskRemoval:
     case FaultKind::kDiskErrors:
@@ -116,6 +119,20 @@ void Faults::stall_a_target() {
   const Duration length = milliseconds(int64_t(random_.below(max_ms)));
   target.process()->stall(random_.below(target.process()->reactor_count()), length);
   stage_.checkers.on_stall(target.machine(), setting_.agenda.now() + length);
+}
+
+/// The answers of commands that time out do not leave. What ends first is drawn: the hang, the deafness, or the connection for it.
+void Faults::hang_unheard() {
+  TargetMachine& target = any_target();
+  auto heal = target.fail_a_disk(FaultKind::kDiskHang);
+  if (!heal) return;
+  const Limits& limits = target.plan().limits;
+  const Duration both = milliseconds(int64_t{limits.io_timeout_ms} + limits.stalled_send_ms);
+  const auto draw = [&] { return both * int64_t(3 + random_.below(10)) / 10; };
+  setting_.agenda.after(draw(), std::move(heal));
+  const size_t from = target.machine(), to = any_host().machine();
+  setting_.network.block(from, to);
+  later(draw(), [this, from, to] { setting_.network.unblock(from, to); });
 }
 
 void Faults::hold_a_link() {

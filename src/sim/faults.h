@@ -34,6 +34,7 @@ class Faults {
   void plan_next();
   void inject(FaultKind kind);
   void hold_a_link();
+  void hang_unheard();
   void stall_a_target();
   void change_a_namespace();
   void forbid_a_host();

@@ -50,6 +50,20 @@ void Network::hold(size_t from, size_t to) {
 void Network::release(size_t from, size_t to) {
   if (holds_.erase({from, to}) == 0) return;
   trace_.note(agenda_.now(), "net: all goes from {} to {} again", from, to);
+  resume_between(from, to);
+}
+
+void Network::block(size_t from, size_t to) {
+  if (blocks_.insert({from, to}).second) trace_.note(agenda_.now(), "net: {} takes nothing of {}", to, from);
+}
+
+void Network::unblock(size_t from, size_t to) {
+  if (blocks_.erase({from, to}) == 0) return;
+  trace_.note(agenda_.now(), "net: {} takes all of {} again", to, from);
+  resume_between(from, to);
+}
+
+void Network::resume_between(size_t from, size_t to) {
   const auto connections =
       connections_;  // resuming wakes reactors, which changes no list, but that is not ours to know
   for (const auto& connection : connections) {
@@ -62,6 +76,9 @@ void Network::release(size_t from, size_t to) {
 void Network::release_all() {
   const auto holds = holds_;
   for (const auto& [from, to] : holds) release(from, to);
+  const auto blocks = blocks_;
+  for (const auto& [from, to] : blocks) unblock(from, to);
+  ambush_.reset();
   slow_links_.clear();
 }
 
@@ -86,6 +103,16 @@ bool Network::cut(Ending ending, size_t bytes) {
   Connection& chosen = *candidates[random_.below(candidates.size())];
   chosen.cut_after(random_.one_in(2) ? Side::kHost : Side::kTarget, bytes, ending);
   return true;
+}
+
+void Network::spring_ambush(size_t host, size_t target) {
+  if (!ambush_) return;
+  const auto oldest = std::ranges::find_if(connections_, [&](const auto& connection) {
+    return connection->is_established() && connection->machine(Side::kHost) == host && connection->machine(Side::kTarget) == target;
+  });
+  if (oldest == connections_.end()) return;
+  const Ending ending = *std::exchange(ambush_, std::nullopt);
+  agenda_.after(delay() * int64_t(random_.below(8)), [connection = *oldest, ending] { connection->cut_now(ending); });
 }
 
 void Network::process_died(size_t machine) { forget_machine(machine, false); }

@@ -51,6 +51,9 @@ class Network {
   /// again. Both ways: a partition.
   void hold(size_t from, size_t to);
   void release(size_t from, size_t to);
+  /// Machine `to` takes nothing of machine `from` until unblock(): no send of `from` takes a byte.
+  void block(size_t from, size_t to);
+  void unblock(size_t from, size_t to);
   /// Everything goes everywhere again, at the network's speed.
   void release_all();
   /// What `from` sends to `to` arrives in small pieces with such a pause between any two of a connection, from now until hasten().
@@ -58,6 +61,8 @@ class Network {
   void hasten(size_t from, size_t to);
   /// Ends a drawn connection that is open, after `bytes` more bytes of a drawn direction. False when there is none.
   bool cut(Ending ending, size_t bytes);
+  /// The next two machines that make one more connection lose the oldest that they have, before the new one is of use.
+  void ambush(Ending ending) { ambush_ = ending; }
 
   // --- machines
   // -------------------------------------------------------------------------------------------------------------------------
@@ -99,6 +104,10 @@ class Network {
   bool is_held(size_t from, size_t to) const { return holds_.contains({from, to}); }
   /// None: the link is not slow.
   std::optional<Duration> slowness(size_t from, size_t to) const;
+  bool is_blocked(size_t from, size_t to) const { return blocks_.contains({from, to}); }
+  /// A connection between the two machines has been made.
+  void spring_ambush(size_t host, size_t target);
+  void resume_between(size_t from, size_t to);
   bool is_without_power(size_t machine) const { return without_power_.contains(machine); }
   void forget_machine(size_t machine, bool is_silent);
   void forget_finished();
@@ -110,7 +119,9 @@ class Network {
   NetworkOptions options_;
   std::map<std::pair<size_t, uint16_t>, Service> services_;  // by machine and port
   std::set<std::pair<size_t, size_t>> holds_;
+  std::set<std::pair<size_t, size_t>> blocks_;
   std::map<std::pair<size_t, size_t>, Duration> slow_links_;
+  std::optional<Ending> ambush_;
   std::set<size_t> without_power_;
   std::vector<std::shared_ptr<Connection>> connections_;  // open at an end, in the order of their making
   uint64_t connection_count_ = 0;

@@ -21,6 +21,7 @@ enum class FaultKind : uint8_t {
   kTargetCrash,      // a target's process dies, and starts again
   kPowerCut,         // a target's machine is without power for a while
   kDiskHang,         // a disk answers nothing for a while
+  kDiskHangUnheard,  // the same for longer than a command may take, while a host takes nothing of its target
   kDiskRemoval,      // a disk is pulled, and comes back
   kDiskErrors,       // a disk fails operations for a while
   kDiskLoss,         // a disk loses completions for a while
@@ -46,6 +47,7 @@ inline constexpr FaultName kFaultNames[] = {
     {FaultKind::kTargetCrash, "target-crash"},
     {FaultKind::kPowerCut, "power-cut"},
     {FaultKind::kDiskHang, "disk-hang"},
+    {FaultKind::kDiskHangUnheard, "disk-hang-unheard"},
     {FaultKind::kDiskRemoval, "disk-removal"},
     {FaultKind::kDiskErrors, "disk-errors"},
     {FaultKind::kDiskLoss, "disk-loss"},

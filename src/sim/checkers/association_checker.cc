@@ -5,7 +5,8 @@
 namespace weft::sim {
 namespace {
 
-/// From the admin queue's end to that of the last I/O queue: messages between reactors, and a last send each.
+/// From the admin queue's end to that of the last I/O queue: messages between reactors, and a last send each. So long, too, a queue may still
+/// join: its Connect was answered while the association was there.
 constexpr Duration kEndBound = seconds(1);
 
 }  // namespace
@@ -26,7 +27,7 @@ void AssociationChecker::admin_connected(const WireQueue& queue) {
 
 void AssociationChecker::io_connected(const WireQueue& queue) {
   const auto found = associations_.find(key_of(queue));
-  // One that has just ended is check()'s: this response may have been on its way to the network.
+  // One that has just ended is check()'s.
   if (found == associations_.end()) return broken(queue, "joins an association that is not there");
   Association& association = found->second;
   if (association.hostnqn != queue.hostnqn || association.hostid != queue.hostid) {
@@ -45,16 +46,17 @@ void AssociationChecker::on_closed(const WireQueue& queue, Side by, Instant now)
   Association& association = found->second;
   association.io_queues.erase(queue.id);
   if (association.admin_queue == queue.id) association.ended = now;
-  if (association.ended && association.io_queues.empty()) associations_.erase(found);
 }
 
 void AssociationChecker::check(Instant now) {
-  for (const auto& [key, association] : associations_) {
-    if (!association.ended || now <= stalls_.excuse(key.target_machine, *association.ended + kEndBound)) continue;
+  std::erase_if(associations_, [&](const auto& entry) {
+    const auto& [key, association] = entry;
+    if (!association.ended || now <= stalls_.excuse(key.target_machine, *association.ended + kEndBound)) return false;
     for (const auto& [id, queue] : association.io_queues) {
       broken(queue, "still open {} ms after its admin queue", (now - *association.ended).milliseconds());
     }
-  }
+    return association.io_queues.empty();
+  });
 }
 
 }  // namespace weft::sim

@@ -248,6 +248,28 @@ TEST_F(WireListeners, IoQueuesJoinWhatIsThere) {
   EXPECT_THAT(watched.finding(), HasSubstr("joins an association that is not there"));
 }
 
+TEST_F(WireListeners, AnAnswerToConnectMayComeWithTheEndOfTheAssociation) {
+  Line admin(watched, kAdmin);
+  admin.open();
+  admin.close();
+  Line io(watched, {});
+  io.open();
+  io.close();
+  EXPECT_EQ(watched.finding(), "");
+}
+
+TEST_F(WireListeners, NoQueueJoinsAnAssociationThatIsLongGone) {
+  Line admin(watched, kAdmin);
+  admin.open();
+  admin.close();
+  admin.now = admin.now + seconds(2);
+  check(admin);
+  Line io(watched, {});
+  io.now = admin.now;
+  io.open();
+  EXPECT_THAT(watched.finding(), HasSubstr("joins an association that is not there"));
+}
+
 TEST_F(WireListeners, EachIoQueueHasAnIdOfItsOwn) {
   Line admin(watched, kAdmin);
   admin.open();
