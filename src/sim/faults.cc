@@ -132,7 +132,9 @@ void Faults::hang_unheard() {
   setting_.agenda.after(draw(), std::move(heal));
   const size_t from = target.machine(), to = any_host().machine();
   setting_.network.block(from, to);
-  later(draw(), [this, from, to] { setting_.network.unblock(from, to); });
+  const Duration length = draw();
+  stage_.checkers.on_stall(from, setting_.agenda.now() + length);  // what it completes is not seen to hold keep-alive off
+  later(length, [this, from, to] { setting_.network.unblock(from, to); });
 }
 
 void Faults::hold_a_link() {

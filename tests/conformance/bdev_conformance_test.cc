@@ -16,13 +16,13 @@ namespace {
 
 class FileEnvironment final : public Environment {
  public:
-  explicit FileEnvironment(platform::MediaChoice choice, std::vector<platform::Filter> filters = {})
-      : filters_(std::move(filters)), engine_(choice, kNoLoop, log_) {}
+  explicit FileEnvironment(platform::MediaChoice choice, std::vector<platform::Filter> filters = {}, uint64_t size_bytes = kSizeBytes)
+      : filters_(std::move(filters)), size_bytes_(size_bytes), engine_(choice, kNoLoop, log_) {}
   Result<std::unique_ptr<bdev::Bdev>> make_device(uint32_t block_size) override {
     return platform::open_device({.kind = platform::DeviceKind::kFile,
                                   .name = "file",
                                   .path = directory_.path("disk"),
-                                  .size_bytes = kSizeBytes,
+                                  .size_bytes = size_bytes_,
                                   .block_size = block_size,
                                   .filters = filters_},
                                  engine_, memory_, log_);
@@ -31,6 +31,7 @@ class FileEnvironment final : public Environment {
  private:
   static constexpr platform::EventLoop* kNoLoop[] = {nullptr};
   std::vector<platform::Filter> filters_;
+  uint64_t size_bytes_;
   testing_support::NullSink sink_;
   Log log_{sink_};
   platform::TemporaryDirectory directory_;
@@ -95,6 +96,29 @@ std::vector<Kind> all_kinds() {
 INSTANTIATE_TEST_SUITE_P(All, BdevConformance, ::testing::ValuesIn(all_kinds()), name_of);
 INSTANTIATE_TEST_SUITE_P(All, StorageConformance, ::testing::ValuesIn(storage_kinds()), name_of);
 INSTANTIATE_TEST_SUITE_P(All, MemoryConformance, ::testing::ValuesIn(memory_kinds()), name_of);
+
+/// What takes a file system long must not keep the reactor's other commands waiting.
+class LargeFileTest : public BdevConformance {};
+
+TEST_P(LargeFileTest, ReadsWhileItIsDeallocatedFromEndToEnd) {
+  TestIo deallocation{Op::kDeallocate, 0, last_block() + 1, {}};
+  channel_->submit(deallocation);
+  AlignedBytes data{block_size()};
+  EXPECT_TRUE(run(Op::kRead, last_block(), 1, data.bytes()).ok());
+  EXPECT_FALSE(deallocation.result.has_value());
+  wait_until([&] { return deallocation.result.has_value(); });
+  EXPECT_TRUE(deallocation.result->ok());
+}
+
+Kind large_file(const char* name, platform::MediaChoice choice) {
+  constexpr uint64_t kLargeBytes = 256ull << 30;  // sparse; thousands of calls of the file system
+  return {name, 4096, [=] { return std::make_unique<FileEnvironment>(choice, std::vector<platform::Filter>{}, kLargeBytes); }};
+}
+
+INSTANTIATE_TEST_SUITE_P(All, LargeFileTest,
+                         ::testing::Values(large_file("Uring", platform::MediaChoice::kUringIfPossible),
+                                           large_file("Thread", platform::MediaChoice::kThreads)),
+                         name_of);
 
 }  // namespace
 }  // namespace weft::conformance

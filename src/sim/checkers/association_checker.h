@@ -18,7 +18,7 @@ class AssociationChecker final : public WireEvents {
   /// Outlives: the referee outlives the checker.
   explicit AssociationChecker(Referee& referee) : referee_(referee) {}
 
-  /// A reactor of the target gets no turn until `until`.
+  /// Until `until` a reactor of the target gets no turn, or a host takes nothing of it.
   void on_stall(size_t target_machine, Instant until) { stalls_.add(target_machine, until); }
   /// Looks for queues that should have been closed. To be called every 50 ms or so.
   void check(Instant now);

@@ -136,6 +136,22 @@ TEST_F(WireListeners, DataThatComesHoldsNothingOff) {
   EXPECT_THAT(watched.finding(), HasSubstr("late"));
 }
 
+TEST_F(WireListeners, ACommandMayHaveEndedWithoutAResponseThatLeft) {
+  Line admin(watched, kTimed);
+  admin.open();
+  Line io(watched, {});
+  io.open();
+  io.host(io.flush(1));
+  io.now = io.now + seconds(4);
+  io.close();
+  admin.now = io.now + seconds(6);
+  check(admin);
+  EXPECT_EQ(watched.finding(), "");
+  admin.now = admin.now + milliseconds(1);
+  check(admin);
+  EXPECT_THAT(watched.finding(), HasSubstr("late"));
+}
+
 TEST_F(WireListeners, AStalledTargetMayBeLate) {
   Line admin(watched, kTimed);
   admin.open();

@@ -92,9 +92,10 @@ void KeepAliveChecker::on_completion(const WireQueue& queue, const WireCompletio
   if (sets_kato(*completion.sqe)) association->kato = rounded(completion.sqe->cdw11);
 }
 
-void KeepAliveChecker::on_closed(const WireQueue& queue, Side by, Instant) {
+void KeepAliveChecker::on_closed(const WireQueue& queue, Side by, Instant now) {
   Association* association = find(queue);
   if (association == nullptr || by != Side::kTarget) return;
+  association->latest = now;  // the target may have completed commands whose responses could not leave
   std::erase_if(association->stallable, [&](const auto& command) { return command.first == queue.id; });
   by_queue_.erase(queue.id);
   if (association->admin_queue != queue.id) return;

@@ -20,7 +20,7 @@ class KeepAliveChecker final : public WireEvents {
 
   /// Every line that a target logs: one of them says that it ends an association.
   void on_log(size_t target_machine, std::string_view line, Instant now);
-  /// A reactor of the target gets no turn until `until`.
+  /// Until `until` a reactor of the target gets no turn, or a host takes nothing of it.
   void on_stall(size_t target_machine, Instant until) { stalls_.add(target_machine, until); }
   /// Looks for associations that should have ended. To be called every 50 ms or so.
   void check(Instant now);

@@ -23,7 +23,7 @@ class WireCheckers {
   void distrust(size_t host_machine) { watch_.distrust(host_machine); }
   void set_limits(size_t target_machine, const Limits& limits) { limits_.set(target_machine, limits); }
   void on_log(size_t target_machine, std::string_view line, Instant now) { keep_alives_.on_log(target_machine, line, now); }
-  /// A reactor of the target gets no turn until `until`.
+  /// Until `until` a reactor of the target gets no turn, or a host takes nothing of it.
   void on_stall(size_t target_machine, Instant until) {
     keep_alives_.on_stall(target_machine, until);
     associations_.on_stall(target_machine, until);
