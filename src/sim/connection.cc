@@ -248,7 +248,6 @@ void Connection::establish() {
   target.state = State::kOpen;
   service->net->accept(shared_from_this(), *service->events);
   dispatch(Side::kTarget, {Kind::kAccept, {}});
-  network_.spring_ambush(end(Side::kHost).machine, target.machine);
 }
 
 void Connection::cut_now(Ending ending) {
@@ -274,6 +273,10 @@ void Connection::take_in(Side at, std::vector<std::byte> bytes) {
   }
   here.inbox.insert(here.inbox.end(), bytes.begin(), bytes.end());
   make_due(at);
+  constexpr size_t kIcReqBytes = 128;  // behind it comes a Connect
+  const bool had_no_command = here.arrived <= kIcReqBytes;
+  here.arrived += bytes.size();
+  if (at == Side::kTarget && had_no_command && here.arrived > kIcReqBytes) network_.spring_ambush(*this);
 }
 
 /// The rest of what `from` sends is lost: its peer sees an end, or a reset, after `last`.

@@ -82,6 +82,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
     // At this end: arrived, not yet received.
     std::vector<std::byte> inbox;
     size_t inbox_taken = 0;
+    size_t arrived = 0;  // in all
     bool has_end_arrived = false;
   };
 

@@ -52,7 +52,7 @@ Duration Faults::draw_length() {
 void Faults::inject(FaultKind kind) {
   switch (kind) {
     case FaultKind::kCut:
-      if (random_.one_in(4)) return setting_.network.ambush(random_.one_in(2) ? Ending::kFinish : Ending::kReset);
+      if (random_.one_in(3)) return setting_.network.ambush(random_.one_in(2) ? Ending::kFinish : Ending::kReset);
       setting_.network.cut(random_.one_in(2) ? Ending::kFinish : Ending::kReset,
                            random_.below(random_.one_in(2) ? 200 : 20'000));
       return;

@@ -105,14 +105,16 @@ bool Network::cut(Ending ending, size_t bytes) {
   return true;
 }
 
-void Network::spring_ambush(size_t host, size_t target) {
+void Network::spring_ambush(const Connection& newest) {
   if (!ambush_) return;
   const auto oldest = std::ranges::find_if(connections_, [&](const auto& connection) {
-    return connection->is_established() && connection->machine(Side::kHost) == host && connection->machine(Side::kTarget) == target;
+    return connection.get() != &newest && connection->is_established() && connection->machine(Side::kHost) == newest.machine(Side::kHost) &&
+           connection->machine(Side::kTarget) == newest.machine(Side::kTarget);
   });
   if (oldest == connections_.end()) return;
   const Ending ending = *std::exchange(ambush_, std::nullopt);
-  agenda_.after(delay() * int64_t(random_.below(8)), [connection = *oldest, ending] { connection->cut_now(ending); });
+  constexpr uint64_t kWhileItIsJudgedNs = 10'000;
+  agenda_.after(nanoseconds(int64_t(random_.below(kWhileItIsJudgedNs))), [connection = *oldest, ending] { connection->cut_now(ending); });
 }
 
 void Network::process_died(size_t machine) { forget_machine(machine, false); }

@@ -61,7 +61,7 @@ class Network {
   void hasten(size_t from, size_t to);
   /// Ends a drawn connection that is open, after `bytes` more bytes of a drawn direction. False when there is none.
   bool cut(Ending ending, size_t bytes);
-  /// The next two machines that make one more connection lose the oldest that they have, before the new one is of use.
+  /// The next two machines that make one more connection lose the oldest that they have while the new one's Connect is judged.
   void ambush(Ending ending) { ambush_ = ending; }
 
   // --- machines
@@ -105,8 +105,8 @@ class Network {
   /// None: the link is not slow.
   std::optional<Duration> slowness(size_t from, size_t to) const;
   bool is_blocked(size_t from, size_t to) const { return blocks_.contains({from, to}); }
-  /// A connection between the two machines has been made.
-  void spring_ambush(size_t host, size_t target);
+  /// The first command of a connection has come.
+  void spring_ambush(const Connection& newest);
   void resume_between(size_t from, size_t to);
   bool is_without_power(size_t machine) const { return without_power_.contains(machine); }
   void forget_machine(size_t machine, bool is_silent);
