@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "base/prng.h"
+#include "bench/counted_verbs.h"
 #include "bench/pumped_queue.h"
 #include "bench/system.h"
 #include "transport/loop/loop_connection.h"
+#include "transport/rdma/test_support.h"
 #include "wire/nvme/registers.h"
 
 namespace weft::bench {
@@ -19,6 +21,7 @@ namespace {
 namespace testing = tcp::testing;
 
 constexpr size_t kDepth = 32;
+constexpr size_t kTurnsMax = 1000;                       // for one batch
 constexpr uint8_t kSqFlowControl = 0;                    // CATTR
 constexpr uint32_t kEnable = 1 | 6u << 16 | 4u << 20;    // CC: EN, IOSQES 64 bytes, IOCQES 16 bytes
 
@@ -108,6 +111,33 @@ void run_loop(const Shape& shape, size_t commands) {
   for (size_t done = 0; done < commands; ++done) io.run(sqe_of(shape, uint16_t(done), prng), {}, landing);
 }
 
+/// Commands of 4 KiB over RDMA, each to a place of its own in the host's memory, or with the data in its capsule.
+void run_rdma(nvme::IoOpcode opcode, uint8_t sgl, size_t commands) {
+  constexpr uint32_t kBytes = 4096;
+  rdma::testing::TestServerOn<CountedVerbs> server;
+  rdma::testing::Session session(server, 2 * kDepth);
+  rdma::testing::TestQueue& io = *session.io;
+  const bool is_in_capsule = sgl == nvme::SglDescriptor::kDataBlockOffset;
+  const Bytes payload(is_in_capsule ? kBytes : 0, std::byte{0x5a});
+  Prng prng(1);
+  for (size_t done = 0; done < commands; done += kDepth) {
+    for (uint16_t cid = 0; cid < kDepth; ++cid) {
+      nvme::Sqe sqe = sqe_of({.opcode = opcode, .io_bytes = kBytes}, cid, prng);
+      if (!is_in_capsule) sqe.sgl = io.keyed(size_t{cid} * kBytes, kBytes, sgl);
+      io.post(sqe, payload);
+    }
+    size_t turns = 0;
+    for (size_t answered = 0; answered < kDepth; ++turns) {
+      if (turns == kTurnsMax) die("the target does not answer");
+      server.target.reactor.run_once();
+      while (const auto response = io.take_response()) {
+        if (response->cqe.status != 0) die("a command failed");
+        ++answered;
+      }
+    }
+  }
+}
+
 using Run = std::function<void(size_t commands)>;
 
 std::map<std::string, Run> workloads() {
@@ -119,6 +149,9 @@ std::map<std::string, Run> workloads() {
       {"write", [](size_t commands) { run_tcp({.opcode = kWrite, .io_bytes = 4096}, commands); }},
       {"write-r2t", [](size_t commands) { run_tcp({.opcode = kWrite, .io_bytes = 16384}, commands); }},
       {"loop-read", [](size_t commands) { run_loop({.opcode = kRead, .io_bytes = 4096}, commands); }},
+      {"rdma-read", [](size_t commands) { run_rdma(kRead, nvme::SglDescriptor::kKeyedDataBlock, commands); }},
+      {"rdma-write", [](size_t commands) { run_rdma(kWrite, nvme::SglDescriptor::kKeyedDataBlock, commands); }},
+      {"rdma-write-capsule", [](size_t commands) { run_rdma(kWrite, nvme::SglDescriptor::kDataBlockOffset, commands); }},
   };
 }
 

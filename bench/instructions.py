@@ -19,9 +19,11 @@ import tempfile
 SHORT, LONG = 1024, 3072  # commands: the slow way round of the slot table is in both, the start in neither
 # glibc copies from some length on by one instruction that callgrind counts once per byte; by vectors it counts what it costs.
 ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.cpu.x86_rep_movsb_threshold=1073741824"}
-# Entering one of these switches the counting on or off, leaving it switches back: the first three are the target, the others the kernel in it.
-TOGGLES = ("weft::Reactor::run_once()", "weft::loop::Connection::submit(*", "weft::net::MemoryStream::receive(*", "weft::net::MemoryStream::send(*")
-KERNEL = re.compile(r"weft::net::MemoryStream::(receive|send)\(|std::deque<std::byte")
+# Entering one of these switches the counting on or off, leaving it switches back: the first two are the target, the others the kernel or the
+# device in it. The host beside a device in memory polls in the target's turns, too.
+TOGGLES = ("weft::Reactor::run_once()", "weft::loop::Connection::submit(*", "weft::net::MemoryStream::receive(*", "weft::net::MemoryStream::send(*",
+           "weft::bench::CountedDomain::po*", "weft::bench::CountedQueuePair::post_send(*", "weft::verbs::MemoryVerbs::poll()")
+KERNEL = re.compile(r"weft::net::MemoryStream::(receive|send)\(|std::deque<std::byte|weft::verbs::Memory(Domain|QueuePair)::(poll|post_|run|execute)")
 
 
 class Workload(collections.namedtuple("Workload", "name meaning bound")):
@@ -35,6 +37,9 @@ WORKLOADS = (
     Workload("write", "4 KiB write, in the capsule", 3000),
     Workload("write-r2t", "16 KiB write, by R2T", 8000),
     Workload("loop-read", "4 KiB read, no TCP: loop transport", 2800),
+    Workload("rdma-read", "4 KiB read over RDMA", 4500),
+    Workload("rdma-write", "4 KiB write over RDMA, by RDMA READ", 4800),
+    Workload("rdma-write-capsule", "4 KiB write over RDMA, in the capsule", 3400),
 )
 
 
@@ -126,14 +131,14 @@ def main():
     try:
         if not program.exists():
             raise Failed(f"{program} is not there: build it first (make build-release)")
-        print(f"{'workload':<16}{'':<38}{'instructions per command':>26}")
+        print(f"{'workload':<20}{'':<38}{'instructions per command':>26}")
         with tempfile.TemporaryDirectory(prefix="weft-instructions-") as folder:
             for workload in WORKLOADS:
                 if options.workload and workload.name not in options.workload:
                     continue
                 per_command = count(program, workload, folder)
                 total = sum(per_command.values())
-                print(f"{workload.name:<16}{workload.meaning:<38}{total:>26.1f}", flush=True)
+                print(f"{workload.name:<20}{workload.meaning:<38}{total:>26.1f}", flush=True)
                 print_functions(per_command, options.functions)
                 report[workload.name] = {"instructions": total, "functions": per_command}
                 if total > workload.bound:

@@ -27,35 +27,42 @@ inline Limits rdma_limits() {
   return limits;
 }
 
-/// Both sides' verbs and the target; everything turns on one reactor.
-class TestServer {
+/// A target, a network, and the host's verbs; everything turns on one reactor.
+struct TestWorld {
+  explicit TestWorld(const Limits& l) : limits(l), target(limits) { target.reactor.add(host_verbs); }
+  ~TestWorld() { target.reactor.remove(host_verbs); }
+  void run() { target.run(); }
+
+  Limits limits;
+  TestTarget target;
+  verbs::MemoryFabric fabric;
+  verbs::MemoryVerbs host_verbs{fabric};
+};
+
+/// Its listener, on verbs of the target's. `V` is made of a MemoryFabric, and a poller.
+template <verbs::Verbs V>
+class TestServerOn : public TestWorld {
  public:
-  explicit TestServer(const Limits& l = rdma_limits()) : limits(l), target(limits) {
+  explicit TestServerOn(const Limits& l = rdma_limits()) : TestWorld(l) {
     target.reactor.add(target_verbs);
-    target.reactor.add(host_verbs);
-    const Acceptor<verbs::MemoryVerbs>::Room room{target_verbs, target.memory, *target.target->shards().front()};
+    const typename Acceptor<V>::Room room{target_verbs, target.memory, *target.target->shards().front()};
     acceptor.emplace(limits, std::span{&room, 1});
     WEFT_ASSERT(acceptor->listen({"127.0.0.1", 4420, false}).has_value());
   }
-  ~TestServer() {
+  ~TestServerOn() {
     bool is_stopped = false;
     acceptor->stop([&] { is_stopped = true; });
     for (int i = 0; i < 200 && !is_stopped; ++i) target.advance(milliseconds(50));
     WEFT_ASSERT(is_stopped);
     target.check_quiescent();
     acceptor.reset();
-    target.reactor.remove(host_verbs);
     target.reactor.remove(target_verbs);
   }
-  void run() { target.run(); }
 
-  Limits limits;
-  TestTarget target;
-  verbs::MemoryFabric fabric;
-  verbs::MemoryVerbs target_verbs{fabric};
-  verbs::MemoryVerbs host_verbs{fabric};
-  std::optional<Acceptor<verbs::MemoryVerbs>> acceptor;
+  V target_verbs{fabric};
+  std::optional<Acceptor<V>> acceptor;
 };
+using TestServer = TestServerOn<verbs::MemoryVerbs>;
 
 /// A queue of a host: one domain, one queue pair, memory that the target may reach.
 class TestQueue final : private verbs::DomainEvents, private verbs::QueuePairEvents, private verbs::ResolveEvents<verbs::MemoryHandle> {
@@ -75,7 +82,7 @@ class TestQueue final : private verbs::DomainEvents, private verbs::QueuePairEve
     std::optional<uint32_t> invalidated;
   };
 
-  TestQueue(TestServer& server, Options options) : options_(std::move(options)), server_(server), memory_(kDataBytes), receives_(kReceives * sizeof(nvme::Cqe)), capsules_(kReceives * kCapsuleMax) {
+  TestQueue(TestWorld& server, Options options) : options_(std::move(options)), server_(server), memory_(kDataBytes), receives_(kReceives * sizeof(nvme::Cqe)), capsules_(kReceives * kCapsuleMax) {
     domain_ = server.host_verbs.open(server.fabric.device,
                                      {.completion_entries = 4096,
                                       .receive_entries = kReceives,
@@ -245,7 +252,7 @@ class TestQueue final : private verbs::DomainEvents, private verbs::QueuePairEve
   void on_retired() override { is_retired = true; }
 
   Options options_;
-  TestServer& server_;
+  TestWorld& server_;
   Bytes memory_;
   Bytes receives_;
   Bytes capsules_;
@@ -258,7 +265,7 @@ class TestQueue final : private verbs::DomainEvents, private verbs::QueuePairEve
 /// An admin queue and a live I/O queue.
 class Session {
  public:
-  explicit Session(TestServer& server, uint32_t entries = 32) : admin(server, {}) {
+  explicit Session(TestWorld& server, uint32_t entries = 32) : admin(server, {}) {
     const nvme::Cqe connected = admin.connect_nvme();
     WEFT_ASSERT(connected.decoded_status().ok());
     admin.enable();
