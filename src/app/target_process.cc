@@ -9,7 +9,9 @@
 
 #include "app/device_request.h"
 #include "control/identity.h"
+#include "core/rdma_memory.h"
 #include "platform/linux/machine.h"
+#include "platform/linux/memory_lock.h"
 #include "platform/linux/open_device.h"
 #include "platform/linux/process.h"
 #include "transport/tcp/connection.h"
@@ -153,6 +155,9 @@ Result<void> TargetProcess::make_rdma() {
   auto service = RdmaService::create(config_.target.limits, rooms);
   if (service) {
     rdma_ = std::move(*service);
+    // The first host would find out; said now, it can be cured before one comes.
+    const auto locked = platform::check_memory_lock(rooms.size() * rdma_locked_bytes(config_.target.limits), 0);
+    if (!locked) log_.warn("{}; hosts will be refused", locked.error().what());
     return {};
   }
   if (std::ranges::all_of(config_.listeners, is_rdma)) return std::unexpected(service.error());

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/units.h"
+#include "core/rdma_memory.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -89,9 +90,10 @@ std::string explain_memory(const Limits& limits, const MemoryScale& scale) {
                       format_size(scale.ram_bytes), "the blocks of all ram namespaces");
   return text + fmt::format(
                     "total with {} reactor{} and {} subsystem{}: at most {}, when every bound is reached at once.\n"
-                    "A bound is not a reservation: most of this memory is touched only when it is used.\n",
+                    "A bound is not a reservation: most of this memory is touched only when it is used.\n"
+                    "RDMA locks {} of it for each reactor, beginning with the first host; as much again for each further device.\n",
                     scale.reactors, scale.reactors == 1 ? "" : "s", scale.subsystems, scale.subsystems == 1 ? "" : "s",
-                    format_size(total));
+                    format_size(total), format_size(rdma_locked_bytes(limits)));
 }
 
 }  // namespace weft::control

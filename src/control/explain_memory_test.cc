@@ -28,6 +28,12 @@ TEST(ExplainMemory, TotalIsTheSumOfWhatIsPrinted) {
   EXPECT_THAT(text, HasSubstr("total with 2 reactors and 1 subsystem: at most 16 MiB"));
 }
 
+TEST(ExplainMemory, SaysWhatRdmaLocks) {
+  const Limits limits{.admin_share_bytes = 1 << 20, .transfer_share_bytes = 2 << 20, .read_share_bytes = 4 << 20, .fused_share_bytes = 8 << 20,
+                      .rdma_in_capsule_bytes = 0, .rdma_receives = 0};
+  EXPECT_THAT(explain_memory(limits, {}), HasSubstr("RDMA locks 15 MiB of it for each reactor"));
+}
+
 TEST(ExplainMemory, TakesItsScaleFromTheConfiguration) {
   Config config;
   config.target.cores = {0, 1, 2};

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,8 +11,7 @@
 #include <cstring>
 
 #include "base/assert.h"
-#include "base/units.h"
-#include "platform/linux/text_file.h"
+#include "platform/linux/memory_lock.h"
 
 namespace weft::platform {
 namespace {
@@ -35,15 +33,6 @@ bool query_port(ibv_context* context, uint8_t number, ibv_port_attr& port) {
 
 /// Soft-RoCE has lost connections after remote invalidation in several kernels; hosts invalidate by themselves just as well.
 bool is_soft_roce(const ibv_device_attr& attributes) { return attributes.vendor_id == 0 || attributes.vendor_id == 0xffffff; }
-
-bool may_lock_everything() {
-  constexpr int kCapIpcLock = 14;
-  const auto status = read_text("/proc/self/status");
-  if (!status) return false;
-  const size_t at = status->find("CapEff:");
-  if (at == std::string::npos) return false;
-  return (std::strtoull(status->c_str() + at + 7, nullptr, 16) >> kCapIpcLock & 1) != 0;
-}
 
 }  // namespace
 
@@ -229,14 +218,7 @@ IbDevice& RdmaControl::device_of(const rdma_cm_id& id) {
 }
 
 Result<void> RdmaControl::lock_memory(size_t bytes) {
-  rlimit limit{};
-  ::getrlimit(RLIMIT_MEMLOCK, &limit);
-  const bool is_limited = limit.rlim_cur != RLIM_INFINITY && locked_bytes_ + bytes > limit.rlim_cur && !may_lock_everything();
-  if (is_limited) {
-    return fail(Errc::kLimit, fmt::format("RDMA needs {} of locked memory beside {} locked already, but the limit is {}: LimitMEMLOCK=infinity in "
-                                          "the service, `ulimit -l unlimited` in a shell, or smaller limits",
-                                          format_size(bytes), format_size(locked_bytes_), format_size(limit.rlim_cur)));
-  }
+  if (const auto allowed = check_memory_lock(bytes, locked_bytes_); !allowed) return allowed;
   locked_bytes_ += bytes;
   return {};
 }

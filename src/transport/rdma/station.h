@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/rdma_memory.h"
 #include "transport/rdma/pair_driver.h"
 
 namespace weft::rdma {
@@ -112,8 +113,8 @@ Station<V>::Station(V& verbs, Shared& shared, MemorySource& memory, const verbs:
 /// What to open: as much as the limits and the device allow.
 template <verbs::Verbs V>
 Result<verbs::DomainOptions> Station<V>::plan() {
-  constexpr size_t kLists = nvmf::kRdmaDescriptorsMax * sizeof(nvme::SglDescriptor);
-  const size_t slot_bytes = sizeof(nvme::Sqe) + std::max<size_t>(limits().rdma_in_capsule_bytes, kLists);
+  const size_t slot_bytes = rdma_capsule_bytes(limits());
+  WEFT_ASSERT(slot_bytes >= sizeof(nvme::Sqe) + nvmf::kRdmaDescriptorsMax * sizeof(nvme::SglDescriptor));
   receives_free_ = std::min(limits().rdma_receives, device_.receive_entries_max);
   completions_free_ = std::min(limits().rdma_completions, device_.completion_entries_max);
   if (receives_free_ == 0) return fail(Errc::kUnsupported, "the device has no shared receive queues");
