@@ -1,8 +1,9 @@
 # corruption.sh: whether the kernel log of a guest shows that the guest's own memory is corrupt. Sourced by in_guest.sh.
 #
-# Seen some once in five boots of Linux 6.12 under software emulation on a busy machine: a page that its allocator gives out with a reference
-# count below zero, found by whoever gets it next (virtio_net; or nvme_tcp, which then refuses to send its own command header). A peer over
-# TCP has no hand in the reference counts of such pages. The job is repeated once in a fresh boot (run.sh); what the target does wrong comes again.
+# Seen some once in five boots of Linux 6.12 under software emulation on a busy machine, with the CMPXCHG16B that run.sh takes away: a page that
+# its allocator gives out with a reference count below zero, found by whoever gets it next (virtio_net; or nvme_tcp, which then refuses to send
+# its own command header). A peer over TCP has no hand in the reference counts of such pages. Should another fault of the emulator do the like,
+# the job is repeated once in a fresh boot (run.sh); what the target does wrong comes again.
 # shellcheck shell=bash
 
 # shows_corruption: reads a kernel log; succeeds, and prints the first lines, if a complaint in it is about the guest's memory and neither its
