@@ -16,6 +16,7 @@ class CountedDomain {
   const verbs::Device& device() const { return domain_->device(); }
   uint32_t local_key(size_t region) const { return domain_->local_key(region); }
   uint32_t remote_key(size_t region) const { return domain_->remote_key(region); }
+  ibv_mr* memory_region(size_t region) const { return domain_->memory_region(region); }
   [[gnu::noinline]] verbs::Posted post_receive(ibv_recv_wr* receives) { return domain_->post_receive(receives); }
   [[gnu::noinline]] int poll(std::span<ibv_wc> completions) { return domain_->poll(completions); }
   void arm() { domain_->arm(); }
@@ -31,6 +32,7 @@ class CountedQueuePair {
  public:
   explicit CountedQueuePair(std::unique_ptr<verbs::MemoryQueuePair> pair) : pair_(std::move(pair)) {}
   uint32_t number() const { return pair_->number(); }
+  ibv_mw& window(uint32_t index) { return pair_->window(index); }
   [[gnu::noinline]] verbs::Posted post_send(ibv_send_wr* sends) { return pair_->post_send(sends); }
   void accept(const verbs::AcceptOptions& options) { pair_->accept(options); }
   void connect(const verbs::ConnectOptions& options) { pair_->connect(options); }
@@ -57,7 +59,7 @@ class CountedVerbs final : public Poller {
   }
   void reject(Handle handle, std::span<const std::byte> private_data) { verbs_.reject(std::move(handle), private_data); }
   Result<std::unique_ptr<Listener>> listen(const net::Address& address, verbs::ListenerEvents<Handle>& events) { return verbs_.listen(address, events); }
-  void resolve(const net::Address& address, verbs::ResolveEvents<Handle>& events) { verbs_.resolve(address, events); }
+  void resolve(const verbs::Route& route, verbs::ResolveEvents<Handle>& events) { verbs_.resolve(route, events); }
   size_t poll() override { return verbs_.poll(); }
 
  private:

@@ -24,6 +24,7 @@ class MemoryQueuePair;
 struct MemoryCounts {
   uint64_t send_posts = 0;  // calls
   uint64_t sends = 0, writes = 0, reads = 0, invalidations = 0;  // work requests; an invalidation is also a send
+  uint64_t binds = 0, local_invalidations = 0;                   // of windows
   uint64_t send_completions = 0;  // polled
   uint64_t receive_posts = 0;     // calls
   uint64_t receives = 0;          // work requests
@@ -33,7 +34,7 @@ struct MemoryCounts {
 
 /// A connection being made: shared by the handle and the queue pair that asks.
 struct MemoryCall {
-  net::Address address;             // where to
+  Route route;
   MemoryQueuePair* client = nullptr;  // null: it has given up
   std::vector<std::byte> private_data;
   uint16_t answered_reads = 0;
@@ -77,6 +78,10 @@ class MemoryFabric {
   bool is_drain_silent = false;      // on_drained() never comes
   /// The target's side learns of what was accepted while is_establishment_held.
   void release_established();
+  /// Every connection ends, as if its peer had ended it. Returns how many queue pairs that were.
+  size_t disconnect_all();
+  /// The device is gone, for good: every connection ends, every domain hears of it, and no way leads anywhere.
+  void remove_device();
 
  private:
   friend class MemoryVerbs;
@@ -87,15 +92,21 @@ class MemoryFabric {
     std::span<std::byte> bytes;
     int access;
     const MemoryDomain* domain;
+    const MemoryQueuePair* pair = nullptr;  // of a window: whose peer may use it
   };
-  /// The memory at `address`, if the key allows that access to a domain's memory; else null.
-  std::byte* translate(uint32_t key, uint64_t address, size_t size, int access, const MemoryDomain& domain) const;
+  /// The memory at `address`, if the key allows that access to a domain's memory, and over `pair` if it is a peer's; else null.
+  std::byte* translate(uint32_t key, uint64_t address, size_t size, int access, const MemoryDomain& domain, const MemoryQueuePair* pair) const;
+  /// False: the key is none of that queue pair's.
+  bool invalidate(uint32_t key, const MemoryQueuePair& pair);
 
   std::map<uint32_t, Registered> regions_;  // by key
   std::map<uint32_t, MemoryQueuePair*> queue_pairs_;  // by number
   std::map<uint16_t, MemoryListener*> listeners_;     // by port
+  std::vector<MemoryDomain*> domains_;
   std::vector<MemoryQueuePair*> unestablished_;
+  bool is_removed_ = false;
   uint32_t next_key_ = 0x100;
+  uint32_t next_window_key_ = 0x100000;  // the lowest byte is for who binds
   uint32_t next_number_ = 17;
   uint16_t next_port_ = 4420;
 };
@@ -105,8 +116,9 @@ class MemoryDomain {
   MemoryDomain(MemoryVerbs& verbs, const DomainOptions& options, DomainEvents& events);
   ~MemoryDomain();
   const Device& device() const;
-  uint32_t local_key(size_t region) const { return keys_.at(region); }
-  uint32_t remote_key(size_t region) const { return keys_.at(region); }
+  uint32_t local_key(size_t region) const { return regions_.at(region)->lkey; }
+  uint32_t remote_key(size_t region) const { return regions_.at(region)->rkey; }
+  ibv_mr* memory_region(size_t region) const { return regions_.at(region).get(); }
   Posted post_receive(ibv_recv_wr* receives);
   int poll(std::span<ibv_wc> completions);
   void arm() { is_armed_ = true; }
@@ -115,6 +127,7 @@ class MemoryDomain {
 
  private:
   friend class MemoryQueuePair;
+  friend class MemoryFabric;
   struct Completion {
     ibv_wc wc;
     uint64_t sequence;  // of a send: what it frees in the send queue
@@ -125,7 +138,7 @@ class MemoryDomain {
   MemoryVerbs& verbs_;
   DomainOptions options_;
   DomainEvents& events_;
-  std::vector<uint32_t> keys_;
+  std::vector<std::unique_ptr<ibv_mr>> regions_;
   std::deque<std::pair<uint64_t, ibv_sge>> receives_;  // wr_id and piece
   std::deque<Completion> completions_;
   uint32_t receive_limit_ = 0;
@@ -137,6 +150,7 @@ class MemoryQueuePair {
   MemoryQueuePair(MemoryVerbs& verbs, MemoryDomain& domain, std::shared_ptr<MemoryCall> call, const QueuePairOptions& options, QueuePairEvents& events);
   ~MemoryQueuePair();
   uint32_t number() const { return number_; }
+  ibv_mw& window(uint32_t index) { return windows_.at(index)->mw; }
   Posted post_send(ibv_send_wr* sends);
   void accept(const AcceptOptions& options);
   void connect(const ConnectOptions& options);
@@ -149,6 +163,10 @@ class MemoryQueuePair {
   friend class MemoryFabric;
   friend class MemoryHandle;
   enum class State : uint8_t { kIdle, kConnecting, kConnected, kBroken, kEnded };
+  struct Window {
+    ibv_mw mw;
+    uint32_t last_key;
+  };
   struct Work {
     ibv_send_wr request;
     std::vector<ibv_sge> pieces;
@@ -160,6 +178,7 @@ class MemoryQueuePair {
   size_t run();
   Done execute(Work& work);
   ibv_wc_status transfer(const Work& work, int remote_access, int local_access);
+  ibv_wc_status bind(const ibv_send_wr& request);
   Done deliver(Work& work, ibv_wc_status& status);
   std::optional<std::vector<std::byte>> gather(const Work& work) const;
   void complete(const Work& work, ibv_wc_status status);
@@ -172,6 +191,7 @@ class MemoryQueuePair {
   QueuePairOptions options_;
   QueuePairEvents& events_;
   uint32_t number_;
+  std::vector<std::unique_ptr<Window>> windows_;
   State state_ = State::kIdle;
   MemoryQueuePair* peer_ = nullptr;
   std::deque<Work> pending_;
@@ -191,7 +211,7 @@ class MemoryVerbs final : public Poller {
   std::unique_ptr<MemoryQueuePair> adopt(MemoryDomain& domain, MemoryHandle handle, const QueuePairOptions& options, QueuePairEvents& events);
   void reject(MemoryHandle handle, std::span<const std::byte> private_data) { handle.reject(private_data); }
   Result<std::unique_ptr<MemoryListener>> listen(const net::Address& address, ListenerEvents<MemoryHandle>& events);
-  void resolve(const net::Address& address, ResolveEvents<MemoryHandle>& events);
+  void resolve(const Route& route, ResolveEvents<MemoryHandle>& events);
 
   size_t poll() override;
   MemoryCounts counts;

@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -74,6 +75,8 @@ concept Domain = requires(D domain, const D& constant, ibv_recv_wr* receives, st
   // As registered: the value for ibv_sge::lkey, and what a peer needs to reach the region where its access allows that.
   { constant.local_key(region) } -> std::same_as<uint32_t>;
   { constant.remote_key(region) } -> std::same_as<uint32_t>;
+  // What IBV_WR_BIND_MW says it binds a window to.
+  { constant.memory_region(region) } -> std::same_as<ibv_mr*>;
   // Adds a chain of receives, each of one piece, to the shared receive queue.
   { domain.post_receive(receives) } -> std::same_as<Posted>;
   // Takes what has completed, at most as many; fewer: there is no more. Negative: the completion queue is broken; on_removed() comes.
@@ -89,6 +92,8 @@ concept Domain = requires(D domain, const D& constant, ibv_recv_wr* receives, st
 struct QueuePairOptions {
   uint32_t send_entries = 0;  // work requests that may be outstanding in the send queue
   uint32_t inline_bytes = 0;  // data that a work request may carry inside: IBV_SEND_INLINE
+  uint32_t pieces_max = 1;    // ibv_sge of a work request of the send queue
+  uint32_t windows = 0;       // memory windows of type 2; Requires: 0, or Device::has_windows
 };
 
 /// Why a queue pair has ended, or never came to be.
@@ -144,8 +149,12 @@ struct ConnectOptions {
 /// A reliable connected queue pair. RNR retries are without end on both sides. Destroyed only after on_retired(), after an on_ready() with an
 /// error, or with its Verbs.
 template <typename Q>
-concept QueuePair = requires(Q pair, const Q& constant, ibv_send_wr* sends, const AcceptOptions& accept, const ConnectOptions& connect) {
+concept QueuePair = requires(Q pair, const Q& constant, ibv_send_wr* sends, const AcceptOptions& accept, const ConnectOptions& connect, uint32_t window) {
   { constant.number() } -> std::same_as<uint32_t>;  // qp_num of its completions; after on_ready()
+  // One of QueuePairOptions::windows, after on_ready(): IBV_WR_BIND_MW binds it to a part of a region with IBV_ACCESS_MW_BIND under a new key
+  // (ibv_inc_rkey), which only this queue pair's peer may use, until it is invalidated by IBV_WR_LOCAL_INV or by the peer's SEND_WITH_INV.
+  // Requires: whoever binds has set ibv_mw::rkey to the last key that it was bound under.
+  { pair.window(window) } -> std::same_as<ibv_mw&>;
   // Hands a chain to the device with one call. Requires: as many entries of the send queue are free. The device may refuse (ENOMEM, EINVAL):
   // what comes after is not posted, and the queue pair is best ended.
   { pair.post_send(sends) } -> std::same_as<Posted>;
@@ -176,6 +185,12 @@ class ListenerEvents {
   ~ListenerEvents() = default;
 };
 
+/// From where to where. Numeric addresses.
+struct Route {
+  net::Address to;
+  std::string from{};  // one of this side's own, without port; empty: the one that the system has for the way there
+};
+
 /// Where on_resolved() goes. Embedded in who waits; dies only after an event, or with its Verbs.
 template <typename H>
 class ResolveEvents {
@@ -199,7 +214,7 @@ template <typename V>
 concept Verbs = Domain<typename V::Domain> && QueuePair<typename V::QueuePair> && Listener<typename V::Listener> &&
                 std::movable<typename V::Handle> &&
                 requires(V verbs, typename V::Handle handle, typename V::Domain& domain, const Device& device, const DomainOptions& domain_options,
-                         DomainEvents& domain_events, const QueuePairOptions& options, QueuePairEvents& events, const net::Address& address,
+                         DomainEvents& domain_events, const QueuePairOptions& options, QueuePairEvents& events, const net::Address& address, const Route& route,
                          ListenerEvents<typename V::Handle>& listener_events, ResolveEvents<typename V::Handle>& resolve_events,
                          std::span<const std::byte> private_data) {
                   // Starts to open; on_open() follows.
@@ -212,8 +227,8 @@ concept Verbs = Domain<typename V::Domain> && QueuePair<typename V::QueuePair> &
                   // Numeric addresses only; port 0 takes any free one. Errors: kNotFound when there is no RDMA here, with what is missing;
                   // the system's, with the address.
                   { verbs.listen(address, listener_events) } -> std::same_as<Result<std::unique_ptr<typename V::Listener>>>;
-                  // Finds the device and the route that lead to `address`; an event of `resolve_events` follows, always.
-                  { verbs.resolve(address, resolve_events) };
+                  // Finds the device that leads there; an event of `resolve_events` follows, always.
+                  { verbs.resolve(route, resolve_events) };
                 };
 
 }  // namespace weft::verbs

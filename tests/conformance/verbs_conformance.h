@@ -36,13 +36,15 @@ class VerbsEnd final : public verbs::DomainEvents, public verbs::QueuePairEvents
   explicit VerbsEnd(V& verbs) : verbs_(verbs), data(kBytes), capsules(kBytes) {}
 
   void open(const verbs::Device& opened) {
+    has_windows = opened.has_windows;
     domain = verbs_.open(opened,
                          {.completion_entries = 256,
                           .receive_entries = kReceives,
-                          .regions = {{data, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE}, {capsules, IBV_ACCESS_LOCAL_WRITE}}},
+                          .regions = {{data, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE | (has_windows ? int{IBV_ACCESS_MW_BIND} : 0)},
+                                      {capsules, IBV_ACCESS_LOCAL_WRITE}}},
                          *this);
   }
-  void adopt(typename V::Handle handle) { pair = verbs_.adopt(*domain, std::move(handle), {.send_entries = 32, .inline_bytes = 16}, *this); }
+  void adopt(typename V::Handle handle) { pair = verbs_.adopt(*domain, std::move(handle), {.send_entries = 32, .inline_bytes = 16, .windows = has_windows ? 1u : 0u}, *this); }
   void post_receives() {
     std::array<ibv_recv_wr, kReceives> requests{};
     std::array<ibv_sge, kReceives> pieces{};
@@ -77,6 +79,25 @@ class VerbsEnd final : public verbs::DomainEvents, public verbs::QueuePairEvents
       requests[i].wr.rdma = {.remote_addr = work.remote_address, .rkey = work.remote_key};
     }
     return pair->post_send(requests.data());
+  }
+  /// Binds the window to `size` bytes at `offset` for WRITEs; returns its key.
+  uint32_t bind(size_t offset, size_t size) {
+    ibv_mw& window = pair->window(0);
+    ibv_send_wr request{};
+    request.opcode = IBV_WR_BIND_MW;
+    request.send_flags = IBV_SEND_SIGNALED;
+    request.bind_mw = {.mw = &window,
+                       .rkey = ibv_inc_rkey(window.rkey),
+                       .bind_info = {.mr = domain->memory_region(0), .addr = address(offset), .length = size, .mw_access_flags = IBV_ACCESS_REMOTE_WRITE}};
+    EXPECT_EQ(pair->post_send(&request).error_number, 0);
+    return request.bind_mw.rkey;
+  }
+  void invalidate(uint32_t key) {
+    ibv_send_wr request{};
+    request.opcode = IBV_WR_LOCAL_INV;
+    request.send_flags = IBV_SEND_SIGNALED;
+    request.invalidate_rkey = key;
+    EXPECT_EQ(pair->post_send(&request).error_number, 0);
   }
   void poll() {
     std::array<ibv_wc, 8> batch;
@@ -127,6 +148,7 @@ class VerbsEnd final : public verbs::DomainEvents, public verbs::QueuePairEvents
   std::vector<std::byte> private_data;
   std::optional<verbs::Ending::Kind> ending;
   int wakes = 0;
+  bool has_windows = false;
   bool is_open = false, is_low = false, is_closed = false, is_ready = false, is_established = false, is_drained = false, is_retired = false;
 };
 
@@ -185,7 +207,7 @@ class VerbsConformance : public ::testing::Test, public verbs::ListenerEvents<ty
   }
   /// The host asks; on_request() has come.
   void ask() {
-    host_->verbs_.resolve(listener_->address(), *host_);
+    host_->verbs_.resolve({.to = listener_->address(), .from = listener_->address().host}, *host_);
     ASSERT_TRUE(until([&] { return host_->route.has_value(); }));
     host_->open(*host_->device);
     ASSERT_TRUE(until([&] { return host_->is_open; }));
@@ -320,6 +342,35 @@ TYPED_TEST_P(VerbsConformance, BeyondTheRegionIsAWrongKeyToo) {
   EXPECT_EQ(this->target_->completions[0].status, IBV_WC_REM_ACCESS_ERR);
 }
 
+TYPED_TEST_P(VerbsConformance, AWindowIsReachedByItsKeyUntilThatIsInvalid) {
+  this->connect();
+  if (this->HasFatalFailure()) return;
+  auto& host = *this->host_;
+  auto& target = *this->target_;
+  if (!host.has_windows) GTEST_SKIP() << "the device has no memory windows of type 2";
+  this->fill(target, 0, "data");
+  uint32_t key = 0;
+  for (size_t round = 0; round < 2; ++round) {  // a window serves again, under another key
+    const uint32_t last_key = key;
+    key = host.bind(1000, 100);
+    EXPECT_NE(key, last_key);
+    ASSERT_TRUE(this->until_completions(host, 2 * round + 1));
+    EXPECT_EQ(host.completions.back().status, IBV_WC_SUCCESS);
+    std::memset(host.data.data() + 1000, 0, 100);
+    target.post({{.opcode = IBV_WR_RDMA_WRITE, .wr_id = 1, .size = 4, .remote_address = host.address(1096), .remote_key = key}});
+    ASSERT_TRUE(this->until_completions(target, round + 1));
+    EXPECT_EQ(target.completions.back().status, IBV_WC_SUCCESS);
+    EXPECT_EQ(std::memcmp(host.data.data() + 1096, "data", 4), 0);
+    host.invalidate(key);
+    ASSERT_TRUE(this->until_completions(host, 2 * round + 2));
+    EXPECT_EQ(host.completions.back().status, IBV_WC_SUCCESS);
+    host.pair->window(0).rkey = key;
+  }
+  target.post({{.opcode = IBV_WR_RDMA_WRITE, .wr_id = 2, .size = 4, .remote_address = host.address(1000), .remote_key = key}});
+  ASSERT_TRUE(this->until_completions(target, 3));
+  EXPECT_EQ(target.completions.back().status, IBV_WC_REM_ACCESS_ERR);
+}
+
 TYPED_TEST_P(VerbsConformance, ADisconnectEndsAndDrainsBothSides) {
   this->connect();
   if (this->HasFatalFailure()) return;
@@ -358,7 +409,7 @@ TYPED_TEST_P(VerbsConformance, ReceivesThatRunLowAreTold) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(VerbsConformance, PrivateDataTravelsBothWays, ARefusalSaysWhy, ASendFillsOneReceive, AWriteIsThereWhenTheSendBehindItHasCome,
-                            AReadFetches, AWrongKeyFailsAndWhatComesAfterIsFlushed, BeyondTheRegionIsAWrongKeyToo, ADisconnectEndsAndDrainsBothSides,
-                            AnArmedQueueWakesOnce, ReceivesThatRunLowAreTold);
+                            AReadFetches, AWrongKeyFailsAndWhatComesAfterIsFlushed, BeyondTheRegionIsAWrongKeyToo, AWindowIsReachedByItsKeyUntilThatIsInvalid,
+                            ADisconnectEndsAndDrainsBothSides, AnArmedQueueWakesOnce, ReceivesThatRunLowAreTold);
 
 }  // namespace weft::conformance

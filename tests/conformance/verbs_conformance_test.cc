@@ -17,6 +17,7 @@ class MemoryWorld {
   using Verbs = weft::verbs::MemoryVerbs;
   static std::string why_not() { return {}; }
   MemoryWorld() {
+    fabric_.device.has_windows = true;
     for (Verbs& each : sides_) reactor_.add(each);
   }
   ~MemoryWorld() {

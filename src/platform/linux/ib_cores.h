@@ -54,12 +54,16 @@ struct PairCore final : CmHandler, AsyncHandler {
   RdmaControl& control;
   DomainCore& domain;
   rdma_cm_id* id;
+  std::vector<ibv_mw*> windows;
   uint16_t reads = 0;  // of this side's
   bool is_ended = false;
   bool is_last_receive_taken = false;  // the last work request event has come
   bool is_drain_told = false;
 
  private:
+  /// 0, or an error number; what was made stays for unmake().
+  int make(const verbs::QueuePairOptions& options);
+  void unmake();
   void tell_drained();
 };
 
@@ -88,7 +92,7 @@ struct ListenerCore final : CmHandler {
 /// Finds the way to a peer; destroys itself when it has.
 struct RouteCore final : CmHandler {
   RouteCore(Reactor& r, RdmaControl& c, verbs::ResolveEvents<IbHandle>& e) : reactor(r), control(c), events(e) {}
-  void start(const net::Address& address);
+  void start(const verbs::Route& route);
   void on_cm_event(const rdma_cm_event& event) override;
 
   Reactor& reactor;

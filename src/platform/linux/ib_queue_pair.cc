@@ -48,26 +48,44 @@ void IbQueuePair::retire() {
 
 void PairCore::create(const verbs::QueuePairOptions& options, IbHandle::Kind kind) {
   id->context = static_cast<CmHandler*>(this);
+  const int failed = make(options);
+  if (failed == 0) {
+    // Messages name the reactor's half only: when they arrive, this one may be gone.
+    return reactor.post([&half = half, pair = id->qp, its_windows = windows] {
+      half.pair_ = pair;
+      half.windows_ = its_windows;
+      half.events_.on_ready({});
+    });
+  }
+  const Error error = Error::from_errno(failed, id->qp == nullptr ? "rdma_create_qp" : "ibv_alloc_mw");
+  if (kind == IbHandle::Kind::kRequest) control.library().reject(id, nullptr, 0);
+  unmake();
+  reactor.post([&half = half, error] { half.events_.on_ready(std::unexpected(error)); });
+  delete this;
+}
+
+int PairCore::make(const verbs::QueuePairOptions& options) {
   ibv_qp_init_attr attributes{.qp_context = static_cast<AsyncHandler*>(this),
                               .send_cq = domain.completions,
                               .recv_cq = domain.completions,
                               .srq = domain.receives,
-                              .cap = {.max_send_wr = options.send_entries, .max_recv_wr = 0, .max_send_sge = 1, .max_recv_sge = 0, .max_inline_data = options.inline_bytes},
+                              .cap = {.max_send_wr = options.send_entries, .max_recv_wr = 0, .max_send_sge = options.pieces_max, .max_recv_sge = 0, .max_inline_data = options.inline_bytes},
                               .qp_type = IBV_QPT_RC,
                               .sq_sig_all = 0};
-  const RdmaLibrary& library = control.library();
-  if (library.create_qp(id, domain.pd, &attributes) == 0) {
-    // Messages name the reactor's half only: when they arrive, this one may be gone.
-    return reactor.post([&half = half, pair = id->qp] {
-      half.pair_ = pair;
-      half.events_.on_ready({});
-    });
+  if (control.library().create_qp(id, domain.pd, &attributes) != 0) return errno;
+  while (windows.size() < options.windows) {
+    ibv_mw* window = ibv_alloc_mw(domain.pd, IBV_MW_TYPE_2);
+    if (window == nullptr) return errno;
+    windows.push_back(window);
   }
-  const Error error = Error::from_errno(errno, "rdma_create_qp");
-  if (kind == IbHandle::Kind::kRequest) library.reject(id, nullptr, 0);
-  library.destroy_id(id);
-  reactor.post([&half = half, error] { half.events_.on_ready(std::unexpected(error)); });
-  delete this;
+  return 0;
+}
+
+/// Windows first: while one is bound, it refers to the queue pair.
+void PairCore::unmake() {
+  for (ibv_mw* window : windows) ibv_dealloc_mw(window);
+  if (id->qp != nullptr) control.library().destroy_qp(id);
+  control.library().destroy_id(id);
 }
 
 void PairCore::accept(std::vector<std::byte> private_data, uint16_t initiated_reads) {
@@ -144,10 +162,8 @@ void PairCore::tell_drained() {
 }
 
 void PairCore::retire() {
-  const RdmaLibrary& library = control.library();
-  if (!std::exchange(is_ended, true)) library.disconnect(id);
-  library.destroy_qp(id);
-  library.destroy_id(id);
+  if (!std::exchange(is_ended, true)) control.library().disconnect(id);
+  unmake();
   reactor.post([&half = half] { half.events_.on_retired(); });
   delete this;
 }

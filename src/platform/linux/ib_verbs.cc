@@ -122,12 +122,16 @@ void ListenerCore::listen_again() {
 
 // --- routes -------------------------------------------------------------------------------------------------------------------------------------
 
-void RouteCore::start(const net::Address& address) {
-  auto to = to_socket_address(address);
+void RouteCore::start(const verbs::Route& route) {
+  auto to = to_socket_address(route.to);
   if (!to) return fail_with(to.error());
+  auto from = route.from.empty() ? Result<SocketAddress>{} : to_socket_address({.host = route.from, .port = 0, .is_ipv6 = route.from.find(':') != std::string::npos});
+  if (!from) return fail_with(from.error());
   const RdmaLibrary& library = control.library();
   if (library.create_id(control.channel(), &id, static_cast<CmHandler*>(this), RDMA_PS_TCP) != 0) return fail_with(Error::from_errno(errno, "rdma_create_id"));
-  if (library.resolve_addr(id, nullptr, to->generic(), kResolveMs) != 0) fail_with(explained(errno, to_text(address)));
+  if (library.resolve_addr(id, route.from.empty() ? nullptr : from->generic(), to->generic(), kResolveMs) != 0) {
+    fail_with(explained(errno, route.from.empty() ? to_text(route.to) : fmt::format("{} from {}", to_text(route.to), route.from)));
+  }
 }
 
 void RouteCore::on_cm_event(const rdma_cm_event& event) {
@@ -174,9 +178,9 @@ Result<std::unique_ptr<IbListener>> IbVerbs::listen(const net::Address& address,
   return std::make_unique<IbListener>(reactor_, control_, *id, std::move(bound), events);
 }
 
-void IbVerbs::resolve(const net::Address& address, verbs::ResolveEvents<IbHandle>& events) {
-  auto* route = new RouteCore(reactor_, control_, events);
-  control_.run([route, address] { route->start(address); });
+void IbVerbs::resolve(const verbs::Route& route, verbs::ResolveEvents<IbHandle>& events) {
+  auto* core = new RouteCore(reactor_, control_, events);
+  control_.run([core, route] { core->start(route); });
 }
 
 }  // namespace weft::platform

@@ -51,6 +51,7 @@ class IbDomain final : private FdHandler {
   const verbs::Device& device() const { return device_; }
   uint32_t local_key(size_t region) const { return regions_.at(region)->lkey; }
   uint32_t remote_key(size_t region) const { return regions_.at(region)->rkey; }
+  ibv_mr* memory_region(size_t region) const { return regions_.at(region); }
   verbs::Posted post_receive(ibv_recv_wr* receives) {
     ibv_recv_wr* refused = nullptr;
     const int failed = ibv_post_srq_recv(receives_, receives, &refused);
@@ -84,6 +85,7 @@ class IbQueuePair final {
   IbQueuePair(Reactor& reactor, RdmaControl& control, DomainCore& domain, rdma_cm_id* id, const verbs::QueuePairOptions& options, verbs::QueuePairEvents& events,
               IbHandle::Kind kind);
   uint32_t number() const { return pair_->qp_num; }
+  ibv_mw& window(uint32_t index) { return *windows_.at(index); }
   verbs::Posted post_send(ibv_send_wr* sends) {
     ibv_send_wr* refused = nullptr;
     const int failed = ibv_post_send(pair_, sends, &refused);
@@ -99,7 +101,9 @@ class IbQueuePair final {
   RdmaControl& control_;
   verbs::QueuePairEvents& events_;
   PairCore* core_;  // the control thread's
+  // Of the core, once it is ready:
   ibv_qp* pair_ = nullptr;
+  std::vector<ibv_mw*> windows_;
 };
 
 class IbListener final {
@@ -127,7 +131,7 @@ class IbVerbs final {
   std::unique_ptr<IbQueuePair> adopt(IbDomain& domain, IbHandle handle, const verbs::QueuePairOptions& options, verbs::QueuePairEvents& events);
   void reject(IbHandle handle, std::span<const std::byte> private_data) { handle.drop(private_data); }
   Result<std::unique_ptr<IbListener>> listen(const net::Address& address, verbs::ListenerEvents<IbHandle>& events);
-  void resolve(const net::Address& address, verbs::ResolveEvents<IbHandle>& events);
+  void resolve(const verbs::Route& route, verbs::ResolveEvents<IbHandle>& events);
 
  private:
   EventLoop& loop_;

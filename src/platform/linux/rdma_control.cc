@@ -206,6 +206,7 @@ IbDevice& RdmaControl::device_of(const rdma_cm_id& id) {
     device->receive_entries_max = attributes.max_srq > 0 ? uint32_t(attributes.max_srq_wr) : 0;
     device->initiated_reads_max = uint16_t(std::clamp(attributes.max_qp_init_rd_atom, 0, 255));
     device->answered_reads_max = uint16_t(std::clamp(attributes.max_qp_rd_atom, 0, 255));
+    device->has_windows = (attributes.device_cap_flags & (IBV_DEVICE_MEM_WINDOW_TYPE_2A | IBV_DEVICE_MEM_WINDOW_TYPE_2B)) != 0;
     device->can_invalidate_remotely = (attributes.device_cap_flags & IBV_DEVICE_MEM_MGT_EXTENSIONS) != 0 && !is_soft_roce(attributes);
   }
   ibv_port_attr port{};

@@ -12,15 +12,18 @@
 #include "nvmf/queue.h"
 #include "nvmf/shard.h"
 #include "transport/event_log.h"
-#include "transport/rdma/receives.h"
 #include "transport/rdma/send_ring.h"
 #include "transport/rdma/sgl.h"
 #include "verbs/device.h"
+#include "verbs/receives.h"
 #include "wire/rdma/private_data.h"
 
 namespace weft::rdma {
 
 using transport::EventLog;
+using verbs::Receives;
+using verbs::ReceiveSlot;
+using verbs::kReceiveBit;
 
 /// Written by one reactor, readable by any thread.
 struct Counters {

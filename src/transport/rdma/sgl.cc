@@ -1,7 +1,5 @@
 #include "transport/rdma/sgl.h"
 
-#include "base/assert.h"
-
 namespace weft::rdma {
 namespace {
 
@@ -11,10 +9,6 @@ namespace status = nvme::status;
 
 SglReading wrong(uint32_t length, nvme::Status why) {
   return {.descriptor = {.kind = DataDescriptor::Kind::kNone, .length = length, .error = why.with_dnr()}};
-}
-
-bool is_keyed(const SglDescriptor& descriptor) {
-  return descriptor.type == SglDescriptor::kKeyedDataBlock || descriptor.type == SglDescriptor::kKeyedDataBlockInvalidate;
 }
 
 SglReading in_capsule(const SglDescriptor& sgl, std::span<const std::byte> after_sqe, uint32_t in_capsule_max) {
@@ -47,17 +41,6 @@ SglReading list(const SglDescriptor& sgl, std::span<const std::byte> after_sqe) 
 }
 
 }  // namespace
-
-Segment segment_of(const SglDescriptor& descriptor) {
-  WEFT_ASSERT(is_keyed(descriptor));
-  // | address 8 | length 3 | key 4 | type 1 |: the key starts where SglDescriptor has the length's last byte.
-  const uint32_t low = descriptor.length;
-  const auto byte = [&](size_t i) { return uint32_t(descriptor.reserved[i]); };
-  return {.address = descriptor.address,
-          .length = low & 0xffffff,
-          .key = low >> 24 | byte(0) << 8 | byte(1) << 16 | byte(2) << 24,
-          .is_to_invalidate = descriptor.type == SglDescriptor::kKeyedDataBlockInvalidate};
-}
 
 SglReading read_sgl(const nvme::Sqe& sqe, std::span<const std::byte> after_sqe, uint32_t in_capsule_max) {
   switch (sqe.sgl.type) {

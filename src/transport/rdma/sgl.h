@@ -7,19 +7,9 @@
 #include <span>
 
 #include "nvmf/transport_ops.h"
-#include "wire/nvme/command.h"
+#include "wire/rdma/segment.h"
 
 namespace weft::rdma {
-
-/// A piece of the host's memory.
-struct Segment {
-  uint64_t address;
-  uint32_t length;  // bytes, below 16 MiB
-  uint32_t key;     // what an RDMA READ or WRITE names
-  bool is_to_invalidate;  // the host asks for it: descriptor 4Fh
-};
-/// Requires: descriptor.type is kKeyedDataBlock or kKeyedDataBlockInvalidate.
-Segment segment_of(const nvme::SglDescriptor& descriptor);
 
 struct SglReading {
   nvmf::DataDescriptor descriptor;

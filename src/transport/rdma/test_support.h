@@ -91,7 +91,7 @@ class TestQueue final : private verbs::DomainEvents, private verbs::QueuePairEve
                                                   {capsules_, IBV_ACCESS_LOCAL_WRITE}}},
                                      *this);
     server.run();
-    server.host_verbs.resolve({"127.0.0.1", 4420, false}, *this);
+    server.host_verbs.resolve({.to = {"127.0.0.1", 4420, false}}, *this);
     server.run();
   }
   ~TestQueue() {
@@ -123,10 +123,8 @@ class TestQueue final : private verbs::DomainEvents, private verbs::QueuePairEve
   /// One keyed descriptor of the host's memory at `offset`.
   nvme::SglDescriptor keyed(size_t offset, uint32_t length, uint8_t type = nvme::SglDescriptor::kKeyedDataBlock) { return keyed_by(key(), offset, length, type); }
   nvme::SglDescriptor keyed_by(uint32_t rkey, size_t offset, uint32_t length, uint8_t type = nvme::SglDescriptor::kKeyedDataBlock) {
-    nvme::SglDescriptor descriptor{};
-    descriptor.address = uint64_t{reinterpret_cast<uintptr_t>(memory_.data() + offset)};
-    descriptor.length = (length & 0xffffff) | rkey << 24;
-    for (size_t i = 0; i < 3; ++i) descriptor.reserved[i] = std::byte(rkey >> (8 * (i + 1)));
+    nvme::SglDescriptor descriptor =
+        descriptor_of({.address = reinterpret_cast<uintptr_t>(memory_.data() + offset), .length = length, .key = rkey, .is_to_invalidate = false});
     descriptor.type = type;
     return descriptor;
   }

@@ -1,5 +1,5 @@
-// The capsules of one device on one reactor: registered memory cut into slots, each posted to the shared receive queue until a capsule arrives in
-// it. Belongs to the station; a slot is out while its connection looks at it, and posted again as part of one list per cycle.
+// What arrives by SEND over one device on one reactor: registered memory cut into slots, each posted to the shared receive queue until a message
+// arrives in it. Belongs to who has the domain; a slot is out while its connection looks at it, and posted again as part of one list per cycle.
 #pragma once
 #include <infiniband/verbs.h>
 
@@ -9,7 +9,7 @@
 #include "base/intrusive_list.h"
 #include "core/memory.h"
 
-namespace weft::rdma {
+namespace weft::verbs {
 
 /// Work requests name themselves: receives by this bit and their slot, sends by their place in the send queue.
 inline constexpr uint64_t kReceiveBit = uint64_t{1} << 63;
@@ -19,7 +19,7 @@ struct ReceiveSlot {
   ibv_recv_wr request{};
   ibv_sge piece{};
   std::span<std::byte> bytes;
-  uint32_t size = 0;  // of the capsule that has arrived
+  uint32_t size = 0;  // of the message that has arrived
   std::span<const std::byte> capsule() const { return bytes.first(size); }
 };
 
@@ -43,4 +43,4 @@ class Receives {
   ibv_recv_wr* first_ = nullptr;
 };
 
-}  // namespace weft::rdma
+}  // namespace weft::verbs

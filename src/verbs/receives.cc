@@ -1,8 +1,8 @@
-#include "transport/rdma/receives.h"
+#include "verbs/receives.h"
 
 #include <utility>
 
-namespace weft::rdma {
+namespace weft::verbs {
 
 Receives::Receives(Region region, uint32_t count, size_t slot_bytes) : region_(std::move(region)), slots_(count) {
   WEFT_ASSERT(region_.bytes().size() >= count * slot_bytes);
@@ -29,4 +29,4 @@ void Receives::give_back(ReceiveSlot& slot) {
 
 ibv_recv_wr* Receives::take_list() { return std::exchange(first_, nullptr); }
 
-}  // namespace weft::rdma
+}  // namespace weft::verbs
