@@ -19,7 +19,6 @@
 namespace weft::host {
 namespace {
 
-constexpr uint16_t kAdminEntries = 32;
 constexpr uint32_t kCcEnable = 6u << 16 | 4u << 20;  // IOSQES 64 bytes, IOCQES 16 bytes; CSS, MPS, AMS 0
 constexpr uint32_t kCcEn = 1;
 constexpr uint32_t kCcShnNormal = 1u << 14;
@@ -195,11 +194,14 @@ Task<Result<void>> Controller::open_io_queues() {
   const uint32_t maxcmd = uint16_t{identity_->maxcmd} == 0 ? mqes : uint32_t{identity_->maxcmd};
   queue_entries_ = uint16_t(std::min({uint32_t{options_.queue_entries}, mqes, maxcmd, uint32_t{kQueueEntriesMax}}));
   if (queue_entries_ < 2) co_return std::unexpected(error(Errc::kInvalid, "the controller's queues have fewer than 2 entries (CAP.MQES, MAXCMD)"));
-  const QueueOptions queue{.kind = QueueKind::kIo,
-                           .entries = queue_entries_,
-                           .in_capsule_bytes = uint32_t((capsule_units - kCapsuleSqeUnits) * nvme::kCapsuleUnit),
-                           .digests = options_.digests};
+  QueueOptions queue{.kind = QueueKind::kIo,
+                     .cntlid = cntlid_,
+                     .entries = queue_entries_,
+                     .in_capsule_bytes = uint32_t((capsule_units - kCapsuleSqeUnits) * nvme::kCapsuleUnit),
+                     .descriptors_max = std::max<uint16_t>(identity_->msdbd, 1),
+                     .digests = options_.digests};
   for (uint16_t qid = 1; qid <= count; ++qid) {
+    queue.qid = qid;
     io_queues_.push_back(std::make_unique<ManagedQueue>(reactor_, [this](const Error& reason) { on_io_queue_closed(reason); }));
     ManagedQueue& added = *io_queues_.back();
     if (auto done = co_await open(added, queue); !done) co_return done;

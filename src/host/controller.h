@@ -49,6 +49,8 @@ class KeepAlive;
 
 class Controller {
  public:
+  static constexpr uint16_t kAdminEntries = 32;  // of the admin queue
+
   /// Outlives: reactor and transport outlive the controller.
   Controller(Reactor& reactor, Transport& transport, ConnectOptions options);
   /// Closes every queue. Requires: no task of this controller is in progress.
@@ -67,6 +69,7 @@ class Controller {
   Task<Result<uint64_t>> property(uint32_t offset, size_t size);
 
   const ConnectOptions& options() const { return options_; }
+  Transport& transport() { return transport_; }
   uint16_t cntlid() const { return cntlid_; }
   uint64_t cap() const { return cap_; }
   uint32_t version() const { return version_; }

@@ -40,8 +40,11 @@ enum class QueueKind : uint8_t { kAdmin, kIo };
 
 struct QueueOptions {
   QueueKind kind = QueueKind::kAdmin;
+  uint16_t qid = 0;
+  uint16_t cntlid = 0;          // of an I/O queue: the controller's
   uint16_t entries = 32;        // SQSIZE + 1: commands that may be outstanding
   uint32_t in_capsule_bytes = 0;  // of an I/O command's data, from IOCCSZ
+  uint16_t descriptors_max = 1;   // of an I/O command's SGL, from MSDBD
   Digests digests;
 };
 
@@ -75,6 +78,7 @@ class Queue {
 struct Endpoint {
   std::string host;  // numeric address
   uint16_t port = 4420;
+  std::string from;  // numeric address of this host; empty: the system's choice, and the only one that NVMe/TCP takes
 };
 
 class Transport {
@@ -83,6 +87,11 @@ class Transport {
   /// Starts to connect; on_open() or on_closed() follows, not from inside. Errors: what the system says at once; then no event comes.
   /// Outlives: the transport and `events` outlive the queue.
   virtual Result<std::unique_ptr<Queue>> open(const Endpoint& endpoint, const QueueOptions& options, QueueEvents& events) = 0;
+
+  /// Memory out of which and into which data moves without a copy. Empty: there is none, or none left; then any other does as well.
+  virtual std::span<std::byte> take_memory(size_t /*size_bytes*/) { return {}; }
+  /// As it was taken. Requires: no command uses it.
+  virtual void give_back_memory(std::span<std::byte> /*memory*/) {}
 };
 
 }  // namespace weft::host

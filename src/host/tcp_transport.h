@@ -35,6 +35,7 @@ class TcpTransport final : public Transport {
   TcpTransport(N& net, net::Sockets& sockets) : net_(net), sockets_(sockets) {}
 
   Result<std::unique_ptr<Queue>> open(const Endpoint& endpoint, const QueueOptions& options, QueueEvents& events) override {
+    if (!endpoint.from.empty()) return fail(Errc::kUnsupported, "over TCP the system chooses the address of this host");
     auto stream = net_.connect({.host = endpoint.host, .port = endpoint.port, .is_ipv6 = endpoint.host.find(':') != std::string::npos});
     if (!stream) return std::unexpected(stream.error());
     auto queue = std::make_unique<TcpQueue<N>>(sockets_, std::move(*stream), options, events);

@@ -7,6 +7,7 @@
 
 #include "base/units.h"
 #include "host/chunk_ledger.h"
+#include "host/data_buffer.h"
 #include "host/stamp.h"
 #include "wire/print.h"
 #include "wire/nvme/command.h"
@@ -36,11 +37,12 @@ class Workload::Finished final : public Message {
 /// One outstanding I/O, again and again.
 class Workload::Slot final : public Command {
  public:
-  Slot(Lane& lane, size_t bytes) : lane_(lane), buffer_(bytes, std::byte{0x57}) {}
+  Slot(Lane& lane, Transport& transport, size_t bytes) : lane_(lane), memory_(transport, bytes), buffer_(memory_.bytes()) { std::ranges::fill(buffer_, std::byte{0x57}); }
   void on_completed(const nvme::Cqe& cqe) override;
 
   Lane& lane_;
-  std::vector<std::byte> buffer_;
+  DataBuffer memory_;
+  std::span<std::byte> buffer_;
   uint64_t chunk_ = 0;
   uint64_t sequence_ = 0;  // of a verified write
   Instant submitted_{};
@@ -58,7 +60,7 @@ class Workload::Lane {
         chunks_(chunks),
         prng_(seed),
         ledger_(workload.options_.verify == Verify::kYes ? chunks : 0) {
-    for (uint16_t i = 0; i < workload.options_.queue_depth; ++i) slots_.push_back(std::make_unique<Slot>(*this, workload.options_.io_bytes));
+    for (uint16_t i = 0; i < workload.options_.queue_depth; ++i) slots_.push_back(std::make_unique<Slot>(*this, workload.controller_.transport(), workload.options_.io_bytes));
   }
   void start() {
     for (auto& slot : slots_) {
@@ -156,7 +158,7 @@ void Workload::Lane::submit(Slot& slot, nvme::IoOpcode opcode) {
   slot.sqe.cdw10 = uint32_t(lba);
   slot.sqe.cdw11 = uint32_t(lba >> 32);
   slot.sqe.cdw12 = blocks_per_chunk() - 1;
-  slot.in = is_read ? std::span<std::byte>{slot.buffer_} : std::span<std::byte>{};
+  slot.in = is_read ? slot.buffer_ : std::span<std::byte>{};
   slot.out = is_read ? std::span<const std::byte>{} : std::span<const std::byte>{slot.buffer_};
   slot.is_outstanding_ = true;
   slot.submitted_ = workload_.reactor_.clock().now();
