@@ -14,13 +14,15 @@ void add_connect_line_options(CLI::App& command, HostOptions& options);
 int run_connect_line(const HostOptions& options);
 
 struct ConnectTarget {
+  fabrics::Trtype transport;
   std::string_view address;
   std::string_view service;
   std::string_view subnqn;
   std::string_view hostnqn;  // empty: the host's own
+  std::string_view host_address = {};  // empty: the system's choice
 };
 
-/// "nvme connect -t tcp -a … -s … -n …", quoted for a shell where that is needed.
+/// "nvme connect -t TRANSPORT -a … -s … -n …", quoted for a shell where that is needed.
 std::string connect_line(const ConnectTarget& target);
 
 }  // namespace weft::app

@@ -154,7 +154,7 @@ int run_demo(const DemoOptions& options) {
   const std::string subnqn = (*target)->config().subsystems.front().nqn;
   fmt::print("listening  {}\n", control::to_text(bound));
 
-  auto runtime = HostRuntime::create();
+  auto runtime = HostRuntime::create(fabrics::Trtype::kTcp);
   if (!runtime) return report_failure("demo", runtime.error());
   const auto passed = (*runtime)->run(check((*runtime)->reactor(), (*runtime)->transport(), host_options(bound, subnqn), options.check_s));
   (*target)->drain_log();
@@ -162,7 +162,7 @@ int run_demo(const DemoOptions& options) {
   const bool is_good = passed && *passed;
   fmt::print("{}\n", is_good ? "the check passed" : "THE CHECK FAILED");
   if (is_good) {
-    fmt::print("\nConnect a Linux host on this machine (as root):\n  {}\n", connect_line({bound.host, std::to_string(bound.port), subnqn, ""}));
+    fmt::print("\nConnect a Linux host on this machine (as root):\n  {}\n", connect_line({fabrics::Trtype::kTcp, bound.host, std::to_string(bound.port), subnqn, ""}));
     if (!options.is_once) fmt::print("Ctrl-C ends the target.\n");
     std::fflush(stdout);
     if (!options.is_once) show_status(**target, *signals);

@@ -6,14 +6,24 @@
 #include "app/host_runtime.h"
 #include "app/json.h"
 #include "app/report_failure.h"
+#include "base/bytes.h"
 #include "wire/fabrics/connect.h"
 #include "wire/text_field.h"
 
 namespace weft::app {
 namespace {
 
-uint8_t sectype_of(const fabrics::DiscoveryLogEntry& entry) {
-  return entry.trtype == uint8_t(fabrics::Trtype::kTcp) ? uint8_t(entry.tsas[0]) : uint8_t(fabrics::Sectype::kNone);
+/// What is said of an entry's transport alone: names as nvme-cli has them, and values.
+std::vector<std::pair<std::string_view, Json>> tsas_of(const fabrics::DiscoveryLogEntry& entry) {
+  if (entry.trtype == uint8_t(fabrics::Trtype::kRdma)) {
+    const auto& rdma = *view<fabrics::TsasRdma>(entry.tsas);
+    return {{"rdma_prtype", word_of(fabrics::RdmaPrtype(rdma.prtype))},
+            {"rdma_qptype", word_of(fabrics::RdmaQptype(rdma.qptype))},
+            {"rdma_cms", rdma_cms_word(rdma.cms)},
+            {"rdma_pkey", uint16_t{rdma.pkey}}};
+  }
+  const bool is_tcp = entry.trtype == uint8_t(fabrics::Trtype::kTcp);
+  return {{"sectype", word_of(is_tcp ? fabrics::Sectype(entry.tsas[0]) : fabrics::Sectype::kNone)}};
 }
 
 Json to_json(const host::DiscoveryLog& log) {
@@ -27,8 +37,8 @@ Json to_json(const host::DiscoveryLog& log) {
                        {"trsvcid", text_of(entry.trsvcid)},
                        {"subnqn", text_of(entry.subnqn)},
                        {"traddr", text_of(entry.traddr)},
-                       {"eflags", eflags_words(entry.eflags)},
-                       {"sectype", word_of(fabrics::Sectype(sectype_of(entry)))}});
+                       {"eflags", eflags_words(entry.eflags)}});
+    for (const auto& [name, value] : tsas_of(entry)) records.back()[std::string{name}] = value;
   }
   return {{"genctr", log.genctr}, {"records", records}};
 }
@@ -47,7 +57,10 @@ std::string to_table(const host::DiscoveryLog& log) {
     text += fmt::format("subnqn:  {}\n", escaped(text_of(entry.subnqn)));
     text += fmt::format("traddr:  {}\n", escaped(text_of(entry.traddr)));
     text += fmt::format("eflags:  {}\n", eflags_words(entry.eflags));
-    text += fmt::format("sectype: {}\n", word_of(fabrics::Sectype(sectype_of(entry))));
+    for (const auto& [name, value] : tsas_of(entry)) {
+      const std::string label = std::string{name} + ":";
+      text += value.is_number() ? fmt::format("{:<8} 0x{:04x}\n", label, value.get<uint16_t>()) : fmt::format("{:<8} {}\n", label, value.get<std::string>());
+    }
   }
   return text;
 }
@@ -59,6 +72,7 @@ void add_discover_options(CLI::App& command, HostOptions& options) {
   command.footer(
       "Examples:\n"
       "  weft discover -a 127.0.0.1\n"
+      "  weft discover -t rdma -a 192.0.2.5\n"
       "  weft discover -a 192.0.2.5 -s 8009 -q nqn.2014-08.org.nvmexpress:uuid:… -o json");
 }
 
@@ -76,7 +90,7 @@ Task<Result<host::DiscoveryLog>> discover(Reactor& reactor, host::Transport& tra
 }
 
 int run_discover(const HostOptions& options) {
-  auto runtime = HostRuntime::create();
+  auto runtime = HostRuntime::create(options.transport);
   if (!runtime) return report_failure("discover", runtime.error());
   const auto log = (*runtime)->run(discover((*runtime)->reactor(), (*runtime)->transport(), options));
   if (!log) return report_failure("discover", log.error());

@@ -41,6 +41,27 @@ std::string_view word_of(fabrics::Sectype type) {
   return "unrecognized";
 }
 
+std::string_view word_of(fabrics::RdmaPrtype type) {
+  switch (type) {
+    case fabrics::RdmaPrtype::kNone: return "not specified";
+    case fabrics::RdmaPrtype::kInfiniBand: return "infiniband";
+    case fabrics::RdmaPrtype::kRoce: return "roce";
+    case fabrics::RdmaPrtype::kRoceV2: return "roce-v2";
+    case fabrics::RdmaPrtype::kIwarp: return "iwarp";
+  }
+  return "unrecognized";
+}
+
+std::string_view word_of(fabrics::RdmaQptype type) {
+  switch (type) {
+    case fabrics::RdmaQptype::kConnected: return "connected";
+    case fabrics::RdmaQptype::kDatagram: return "datagram";
+  }
+  return "unrecognized";
+}
+
+std::string_view rdma_cms_word(uint8_t cms) { return cms == fabrics::kRdmaCms ? "rdma-cm" : "unrecognized"; }
+
 std::string treq_words(uint8_t treq) {
   constexpr std::string_view kSecure[] = {"not specified", "required", "not required", "reserved"};
   std::string text{kSecure[treq & 3]};

@@ -31,9 +31,11 @@ Uuid uuid_of_this_host() {
 }  // namespace
 
 void add_host_options(CLI::App& command, HostOptions& options, SubnqnFlag subnqn) {
-  command.add_option("-t,--transport", options.transport, "Transport")->capture_default_str()->check(CLI::IsMember({"tcp"}));
+  const std::map<std::string, fabrics::Trtype> transports{{"tcp", fabrics::Trtype::kTcp}, {"rdma", fabrics::Trtype::kRdma}};
+  command.add_option("-t,--transport", options.transport, "tcp or rdma")->transform(CLI::CheckedTransformer(transports))->default_str("tcp");
   command.add_option("-a,--traddr", options.address, "Address of the target: IPv4 or IPv6, numeric")->required();
   command.add_option("-s,--trsvcid", options.service, "Port of the target")->capture_default_str()->check(CLI::Range(1, 65535));
+  command.add_option("-w,--host-traddr", options.host_address, "RDMA: address of this host to connect from, where it has several");
   auto* nqn = command.add_option("-n,--nqn", options.subnqn, "NQN of the subsystem");
   if (subnqn == SubnqnFlag::kRequired) nqn->required();
   command.add_option("-q,--hostnqn", options.hostnqn, "NQN of this host (default: /etc/nvme/hostnqn, else made from the machine's id)");
@@ -58,7 +60,7 @@ Result<host::ConnectOptions> connect_options(const HostOptions& options) {
   auto identity = identity_of(options);
   if (!identity) return std::unexpected(identity.error());
   host::ConnectOptions connect;
-  connect.endpoint = {.host = options.address == "localhost" ? "127.0.0.1" : options.address, .port = options.service};
+  connect.endpoint = {.host = options.address == "localhost" ? "127.0.0.1" : options.address, .port = options.service, .from = options.host_address};
   connect.subnqn = options.subnqn;
   connect.host = std::move(*identity);
   return connect;

@@ -5,15 +5,17 @@
 #include <string>
 
 #include "host/controller.h"
+#include "wire/fabrics/discovery.h"
 
 namespace weft::app {
 
 enum class OutputFormat : uint8_t { kTable, kJson };
 
 struct HostOptions {
-  std::string transport = "tcp";
+  fabrics::Trtype transport = fabrics::Trtype::kTcp;  // or kRdma
   std::string address;
   uint16_t service = 4420;
+  std::string host_address;  // empty: the system's choice
   std::string subnqn;
   std::string hostnqn;
   std::string hostid;
@@ -22,7 +24,7 @@ struct HostOptions {
 
 enum class SubnqnFlag : uint8_t { kRequired, kOptional };
 
-/// Adds -t, -a, -s, -n, -q, --hostid and -o. Outlives the parse: `options`.
+/// Adds -t, -a, -s, -w, -n, -q, --hostid and -o. Outlives the parse: `options`.
 void add_host_options(CLI::App& command, HostOptions& options, SubnqnFlag subnqn);
 
 /// Who this host is: from the flags, else from /etc/nvme/hostnqn and hostid, else derived from the machine's id, else random.

@@ -34,7 +34,7 @@ class HostToolsOnTarget : public ::testing::Test {
     auto started = TargetProcess::start(config, {.state_directory = ::testing::TempDir(), .log = std::make_unique<QuietLog>()});
     ASSERT_TRUE(started) << started.error().what();
     target = std::move(*started);
-    runtime = std::move(*HostRuntime::create());
+    runtime = std::move(*HostRuntime::create(fabrics::Trtype::kTcp));
     host.address = target->listening()[0].address.host;
     host.service = target->listening()[0].address.port;
     host.subnqn = kSubnqn;
@@ -86,7 +86,7 @@ TEST_F(HostToolsOnTarget, VerifiedIoIsCleanInEveryShape) {
     SCOPED_TRACE(row.name);
     PerfOptions bent = options(host::Pattern::kRandRw);
     row.bend(bent);
-    runtime = std::move(*HostRuntime::create());  // each runs one task
+    runtime = std::move(*HostRuntime::create(fabrics::Trtype::kTcp));  // each runs one task
     const auto report = run(bent);
     ASSERT_TRUE(report) << report.error().what();
     EXPECT_TRUE(is_clean(*report)) << report->first_error;
@@ -101,6 +101,12 @@ TEST_F(HostToolsOnTarget, AMissingNamespaceIsSaid) {
   const auto report = run(missing);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().what(), "namespace 9 is not active");
+}
+
+TEST_F(HostToolsOnTarget, ThatTheSystemChoosesTheAddressOfThisHostIsSaid) {
+  PerfOptions from = options(host::Pattern::kRandRead);
+  from.host.host_address = "127.0.0.1";
+  EXPECT_THAT(run(from).error().what(), HasSubstr("over TCP the system chooses"));
 }
 
 TEST_F(HostToolsOnTarget, AnUnknownSubsystemIsSaid) {

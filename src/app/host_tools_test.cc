@@ -18,12 +18,12 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(ConnectLine, IsTheLineOfNvmeCli) {
-  EXPECT_EQ(connect_line({"127.0.0.1", "4420", "nqn.2014-08.org.example:a", ""}), "nvme connect -t tcp -a 127.0.0.1 -s 4420 -n nqn.2014-08.org.example:a");
-  EXPECT_EQ(connect_line({"::1", "8009", "nqn.x", "nqn.y"}), "nvme connect -t tcp -a ::1 -s 8009 -n nqn.x -q nqn.y");
+  EXPECT_EQ(connect_line({fabrics::Trtype::kTcp, "127.0.0.1", "4420", "nqn.2014-08.org.example:a", ""}), "nvme connect -t tcp -a 127.0.0.1 -s 4420 -n nqn.2014-08.org.example:a");
+  EXPECT_EQ(connect_line({fabrics::Trtype::kRdma, "::1", "8009", "nqn.x", "nqn.y", "::2"}), "nvme connect -t rdma -a ::1 -s 8009 -n nqn.x -q nqn.y -w ::2");
 }
 
 TEST(ConnectLine, DoesNotLetATargetRunCommands) {
-  EXPECT_EQ(connect_line({"1.2.3.4", "4420", "nqn.x; rm -rf '~'", ""}), "nvme connect -t tcp -a 1.2.3.4 -s 4420 -n 'nqn.x; rm -rf '\\''~'\\'''");
+  EXPECT_EQ(connect_line({fabrics::Trtype::kTcp, "1.2.3.4", "4420", "nqn.x; rm -rf '~'", ""}), "nvme connect -t tcp -a 1.2.3.4 -s 4420 -n 'nqn.x; rm -rf '\\''~'\\'''");
 }
 
 TEST(DiscoveryWords, NameEveryValueAndAnyOther) {

@@ -87,11 +87,11 @@ void add_identify_options(CLI::App& command, IdentifyOptions& options) {
   command.footer(
       "Examples:\n"
       "  weft identify -a 127.0.0.1 -n nqn.2014-08.org.example:a\n"
-      "  weft identify -a 127.0.0.1 -n nqn.2014-08.org.example:a --nsid 2 -o json");
+      "  weft identify -t rdma -a 192.0.2.5 -n nqn.2014-08.org.example:a --nsid 2 -o json");
 }
 
 int run_identify(const IdentifyOptions& options) {
-  auto runtime = HostRuntime::create();
+  auto runtime = HostRuntime::create(options.host.transport);
   if (!runtime) return report_failure("identify", runtime.error());
   const auto result = (*runtime)->run(identify((*runtime)->reactor(), (*runtime)->transport(), options));
   if (!result) return report_failure("identify", result.error());

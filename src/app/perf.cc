@@ -41,13 +41,33 @@ Result<host::WorkloadOptions> workload_options(const PerfOptions& options) {
                                .seed = options.seed != 0 ? options.seed : uint64_t{std::random_device{}()} << 32 | std::random_device{}()};
 }
 
+/// One more than is used: a queue with SQ flow control never has all its entries outstanding.
+uint16_t queue_entries(const PerfOptions& options) { return std::max(kQueueEntriesMin, uint16_t(options.queue_depth + 1)); }
+
+/// As much as run_workload() uses of it, registered before it connects.
+Result<host::RdmaOptions> rdma_options(const PerfOptions& options) {
+  const auto workload = workload_options(options);
+  if (!workload) return std::unexpected(workload.error());
+  return host::RdmaOptions{.entries = host::Controller::kAdminEntries + uint32_t{options.connections} * queue_entries(options),
+                           .data_bytes = size_t{options.connections} * options.queue_depth * host::DataArea::rounded(workload->io_bytes),
+                           .descriptors = options.descriptors,
+                           .has_windows = options.has_remote_invalidation};
+}
+
+Result<void> check_transport(const PerfOptions& options) {
+  const bool is_rdma = options.host.transport == fabrics::Trtype::kRdma;
+  if (is_rdma && !options.digests.empty()) return fail(Errc::kInvalid, "--digest is of NVMe/TCP: NVMe/RDMA has none");
+  if (!is_rdma && options.has_remote_invalidation) return fail(Errc::kInvalid, "--remote-invalidation is of NVMe/RDMA: it needs -t rdma");
+  if (!is_rdma && options.descriptors != 1) return fail(Errc::kInvalid, "--descriptors is of NVMe/RDMA: it needs -t rdma");
+  return {};
+}
+
 Result<host::ConnectOptions> perf_connect_options(const PerfOptions& options) {
   auto connect = connect_options(options.host);
   if (!connect) return connect;
   connect->digests = {.header = std::ranges::count(options.digests, "header") > 0, .data = std::ranges::count(options.digests, "data") > 0};
   connect->io_queues = options.connections;
-  // One more than is used: a queue with SQ flow control never has all its entries outstanding.
-  connect->queue_entries = std::max(kQueueEntriesMin, uint16_t(options.queue_depth + 1));
+  connect->queue_entries = queue_entries(options);
   connect->sq_flow = options.is_flow_control_disabled ? host::SqFlow::kDisabled : host::SqFlow::kControlled;
   return connect;
 }
@@ -97,6 +117,8 @@ void add_perf_options(CLI::App& command, PerfOptions& options) {
   command.add_option("--offset", options.offset, "Where the range that is used starts in the namespace")->capture_default_str();
   command.add_option("--size", options.size, "Length of that range (default: to the end)");
   command.add_option("--digest", options.digests, "NVMe/TCP digests: header, data or header,data")->delimiter(',')->check(CLI::IsMember({"header", "data"}));
+  command.add_flag("--remote-invalidation", options.has_remote_invalidation, "RDMA: a key for each I/O, which the target may invalidate (needs memory windows)");
+  command.add_option("--descriptors", options.descriptors, "RDMA: SGL descriptors that name an I/O's data")->capture_default_str()->check(CLI::Range(1, int(host::RdmaConnection::kDescriptorsMax)));
   command.add_flag("--verify", options.is_verified, "Stamp every block that is written, check every block that is read. Overwrites data.");
   command.add_flag("--disable-sqflow", options.is_flow_control_disabled, "Ask for no SQ flow control, so that data stands for its own success");
   command.add_option("--seed", options.seed, "Of addresses and stamps, to repeat a run (default: a new one)");
@@ -105,6 +127,7 @@ void add_perf_options(CLI::App& command, PerfOptions& options) {
       "Examples:\n"
       "  weft perf -a 127.0.0.1 -n NQN --rw randread --time 10\n"
       "  weft perf -a 127.0.0.1 -n NQN --rw randrw --verify --digest header,data -o json\n"
+      "  weft perf -t rdma -a 192.0.2.5 -n NQN --rw randrw --verify --remote-invalidation\n"
       "  weft perf -a 127.0.0.1 -n NQN --rw write --block-size 128KiB --queue-depth 8 --connections 1\n"
       "Writing destroys what the namespace holds. --verify checks every block that is read: those that this run has written, and of\n"
       "others those that carry an earlier run's stamp. At the end it reads back, unmeasured, all that was written. It uses at most\n"
@@ -130,13 +153,17 @@ Task<Result<host::WorkloadReport>> perf(Reactor& reactor, host::Transport& trans
 }
 
 int run_perf(const PerfOptions& options) {
-  auto runtime = HostRuntime::create();
-  if (!runtime) return report_failure("perf", runtime.error());
+  const auto failed = [](const Error& error) {
+    report_failure("perf", error);
+    return error.code == Errc::kInvalid ? kExitUsage : 1;
+  };
+  if (const auto checked = check_transport(options); !checked) return failed(checked.error());
+  const auto rdma = rdma_options(options);
+  if (!rdma) return failed(rdma.error());
+  auto runtime = HostRuntime::create(options.host.transport, *rdma);
+  if (!runtime) return failed(runtime.error());
   const auto report = (*runtime)->run(perf((*runtime)->reactor(), (*runtime)->transport(), options));
-  if (!report) {
-    report_failure("perf", report.error());
-    return report.error().code == Errc::kInvalid ? kExitUsage : 1;
-  }
+  if (!report) return failed(report.error());
   fmt::print("{}", options.host.output == OutputFormat::kJson ? to_text(to_json(*report)) + "\n" : to_table(*report));
   return is_clean(*report) ? 0 : 1;
 }

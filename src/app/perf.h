@@ -23,9 +23,11 @@ struct PerfOptions {
   std::string offset = "0";
   std::string size;  // empty: to the end
   std::vector<std::string> digests;
+  uint16_t descriptors = 1;  // RDMA: of one I/O
   uint64_t seed = 0;  // 0: a new one
   bool is_verified = false;
   bool is_flow_control_disabled = false;
+  bool has_remote_invalidation = false;  // RDMA
   bool has_progress = false;
 };
 
