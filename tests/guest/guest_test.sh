@@ -39,6 +39,7 @@ trap 'exit 143' TERM INT HUP
 # start_weft: starts the target, on the port it had before if any, and waits for "ready". RAM is a little larger than mkfs.xfs demands.
 start_weft() {
     local deadline=$((SECONDS + start_seconds))
+    : >"$work/weft.out"  # not by the redirection alone: it happens when the new process gets to run, and the old one's "ready" is there until then
     "$weft" serve --listen "127.0.0.1:$port" --subsystem "$nqn" --namespace ram:320MiB \
         --namespace "file:$work/namespace.img,size=512MiB" </dev/null >"$work/weft.out" 2>>"$work/weft.log" &
     weft_pid=$!
