@@ -89,7 +89,8 @@ class Host {
         sqe.sgl.length = uint32_t(bytes.size());
         break;
       }
-      default: sqe.sgl = queue.keyed_by(queue.key() + step.key_change, place, length, type);
+      // The field has 24 bits.
+      default: sqe.sgl = queue.keyed_by(queue.key() + step.key_change, place, length & rdma::kSegmentBytesMax, type);
     }
     ++sent_;
     queue.post(sqe, after);
