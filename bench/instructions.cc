@@ -9,6 +9,7 @@
 
 #include "base/prng.h"
 #include "bench/counted_verbs.h"
+#include "bench/nvme_reads.h"
 #include "bench/pumped_queue.h"
 #include "bench/system.h"
 #include "transport/loop/loop_connection.h"
@@ -151,6 +152,7 @@ std::map<std::string, Run> workloads() {
       {"loop-read", [](size_t commands) { run_loop({.opcode = kRead, .io_bytes = 4096}, commands); }},
       {"rdma-read", [](size_t commands) { run_rdma(kRead, nvme::SglDescriptor::kKeyedDataBlock, commands); }},
       {"rdma-write", [](size_t commands) { run_rdma(kWrite, nvme::SglDescriptor::kKeyedDataBlock, commands); }},
+      {"nvme-read", [](size_t commands) { run_nvme_reads(commands, kDepth); }},
       {"rdma-write-capsule", [](size_t commands) { run_rdma(kWrite, nvme::SglDescriptor::kDataBlockOffset, commands); }},
   };
 }

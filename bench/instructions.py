@@ -19,11 +19,13 @@ import tempfile
 SHORT, LONG = 1024, 3072  # commands: the slow way round of the slot table is in both, the start in neither
 # glibc copies from some length on by one instruction that callgrind counts once per byte; by vectors it counts what it costs.
 ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.cpu.x86_rep_movsb_threshold=1073741824"}
-# Entering one of these switches the counting on or off, leaving it switches back: the first two are the target, the others the kernel or the
-# device in it. The host beside a device in memory polls in the target's turns, too.
+# Entering one of these switches the counting on or off, leaving it switches back: the first two, and the NVMe channel's submit, are the target, the
+# others the kernel or the device in it. The host beside a device in memory polls in the target's turns, too.
 TOGGLES = ("weft::Reactor::run_once()", "weft::loop::Connection::submit(*", "weft::net::MemoryStream::receive(*", "weft::net::MemoryStream::send(*",
+           "weft::bdev::NvmeChannel::submit(*", "weft::sim::NvmeFunction::read32(*", "weft::sim::NvmeFunction::write32(*",
+           "weft::sim::NvmeFunction::publish()", "weft::sim::NvmeFunction::observe()",
            "weft::bench::CountedDomain::po*", "weft::bench::CountedQueuePair::post_send(*", "weft::verbs::MemoryVerbs::poll()")
-KERNEL = re.compile(r"weft::net::MemoryStream::(receive|send)\(|std::deque<std::byte|weft::verbs::Memory(Domain|QueuePair)::(poll|post_|run|execute)")
+KERNEL = re.compile(r"weft::net::MemoryStream::(receive|send)\(|std::deque<std::byte|weft::sim::|weft::verbs::Memory(Domain|QueuePair)::(poll|post_|run|execute)")
 
 
 class Workload(collections.namedtuple("Workload", "name meaning bound")):
@@ -40,6 +42,7 @@ WORKLOADS = (
     Workload("rdma-read", "4 KiB read over RDMA", 4500),
     Workload("rdma-write", "4 KiB write over RDMA, by RDMA READ", 4800),
     Workload("rdma-write-capsule", "4 KiB write over RDMA, in the capsule", 3400),
+    Workload("nvme-read", "4 KiB read, NVMe driver and bdev only", 1100),
 )
 
 

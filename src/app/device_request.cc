@@ -9,6 +9,7 @@ platform::DeviceKind kind_of(control::DeviceKind kind) {
     case control::DeviceKind::kNull: return platform::DeviceKind::kNull;
     case control::DeviceKind::kFile: return platform::DeviceKind::kFile;
     case control::DeviceKind::kBlockDevice: return platform::DeviceKind::kDisk;
+    case control::DeviceKind::kNvme: return platform::DeviceKind::kNvme;
   }
   return platform::DeviceKind::kNull;
 }
@@ -42,6 +43,7 @@ platform::DeviceRequest device_request(const control::DeviceSpec& spec) {
                                   .size_bytes = spec.size_bytes,
                                   .block_size = spec.block_size,
                                   .force = spec.force,
+                                  .nsid = spec.nsid,
                                   .filters = {}};
   for (const control::Filter& filter : spec.filters) {
     request.filters.push_back(std::visit([](const auto& one) { return filter_of(one); }, filter));

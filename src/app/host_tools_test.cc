@@ -116,7 +116,8 @@ TEST(PerfOptions, AreParsedAndWrongOnesRefused) {
   EXPECT_TRUE(options.is_verified);
   EXPECT_EQ(options.host.output, OutputFormat::kJson);
   EXPECT_EQ(options.host.service, 4420);
-  EXPECT_THROW(parse({"-a", "127.0.0.1"}), CLI::RequiredError);
+  EXPECT_THROW(parse({"-a", "127.0.0.1"}), CLI::RequiresError);
+  EXPECT_THROW(parse({"-a", "127.0.0.1", "-n", "nqn.x", "--device", "ram:1GiB"}), CLI::ExcludesError);
   EXPECT_THROW(parse({"-a", "127.0.0.1", "-n", "x", "--rw", "sideways"}), CLI::ValidationError);
   EXPECT_THROW(parse({"-a", "127.0.0.1", "-n", "x", "--mix", "101"}), CLI::ValidationError);
   EXPECT_THROW(parse({"-a", "127.0.0.1", "-n", "x", "--digest", "none"}), CLI::ValidationError);

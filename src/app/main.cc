@@ -6,6 +6,7 @@
 #include "app/config_check.h"
 #include "app/connect_line.h"
 #include "app/demo.h"
+#include "app/devices.h"
 #include "app/discover.h"
 #include "app/identify.h"
 #include "app/perf.h"
@@ -24,6 +25,7 @@ struct Options {
   PerfOptions perf;
   HostOptions connect_line;
   DemoOptions demo;
+  DevicesOptions devices;
 };
 
 int run(int argc, char** argv) {
@@ -54,6 +56,7 @@ int run(int argc, char** argv) {
   add("perf", "measure and verify I/O", [&](CLI::App& c) { add_perf_options(c, options.perf); }, [&] { return run_perf(options.perf); });
   add("connect-line", "print the nvme-cli command that connects a Linux host",
       [&](CLI::App& c) { add_connect_line_options(c, options.connect_line); }, [&] { return run_connect_line(options.connect_line); });
+  add_devices_options(*weft.add_subcommand("devices", "list NVMe devices, take them from the kernel and give them back"), options.devices, chosen);
   add("demo", "start a target, check it and show how to connect", [&](CLI::App& c) { add_demo_options(c, options.demo); },
       [&] { return run_demo(options.demo); });
   try {

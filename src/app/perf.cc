@@ -8,6 +8,7 @@
 #include <optional>
 #include <random>
 
+#include "app/device_perf.h"
 #include "app/host_runtime.h"
 #include "app/perf_progress.h"
 #include "app/report_failure.h"
@@ -54,7 +55,9 @@ Result<host::RdmaOptions> rdma_options(const PerfOptions& options) {
                            .has_windows = options.has_remote_invalidation};
 }
 
-Result<void> check_transport(const PerfOptions& options) {
+Result<void> check_options(const PerfOptions& options) {
+  const bool has_target = !options.host.address.empty() && !options.host.subnqn.empty();
+  if (!has_target && options.device.empty()) return fail(Errc::kInvalid, "what to measure is missing: a target (-a ADDRESS -n NQN) or a device here (--device DEVICE)");
   const bool is_rdma = options.host.transport == fabrics::Trtype::kRdma;
   if (is_rdma && !options.digests.empty()) return fail(Errc::kInvalid, "--digest is of NVMe/TCP: NVMe/RDMA has none");
   if (!is_rdma && options.has_remote_invalidation) return fail(Errc::kInvalid, "--remote-invalidation is of NVMe/RDMA: it needs -t rdma");
@@ -100,7 +103,14 @@ Task<Result<host::WorkloadReport>> run_workload(Reactor& reactor, host::Controll
 }  // namespace
 
 void add_perf_options(CLI::App& command, PerfOptions& options) {
-  add_host_options(command, options.host, SubnqnFlag::kRequired);
+  add_host_options(command, options.host, SubnqnFlag::kOptional);
+  // One of both ends: a target, with its subsystem, or a device here.
+  auto* address = command.get_option("--traddr")->required(false);
+  auto* nqn = command.get_option("--nqn");
+  auto* device = command.add_option("--device", options.device, "Instead of a target: a block device here, as `weft serve --namespace` takes it");
+  device->excludes(address)->excludes(nqn);
+  address->needs(nqn);
+  nqn->needs(address);
   const std::map<std::string, host::Pattern> patterns{{"randread", host::Pattern::kRandRead},
                                                       {"randwrite", host::Pattern::kRandWrite},
                                                       {"randrw", host::Pattern::kRandRw},
@@ -129,6 +139,7 @@ void add_perf_options(CLI::App& command, PerfOptions& options) {
       "  weft perf -a 127.0.0.1 -n NQN --rw randrw --verify --digest header,data -o json\n"
       "  weft perf -t rdma -a 192.0.2.5 -n NQN --rw randrw --verify --remote-invalidation\n"
       "  weft perf -a 127.0.0.1 -n NQN --rw write --block-size 128KiB --queue-depth 8 --connections 1\n"
+      "  weft perf --device nvme:0000:01:00.0 --rw randread\n"
       "Writing destroys what the namespace holds. --verify checks every block that is read: those that this run has written, and of\n"
       "others those that carry an earlier run's stamp. At the end it reads back, unmeasured, all that was written. It uses at most\n"
       "8 Mi I/O-sized chunks from the start of the range.\n"
@@ -152,17 +163,31 @@ Task<Result<host::WorkloadReport>> perf(Reactor& reactor, host::Transport& trans
   co_return std::move(report);
 }
 
+namespace {
+
+Result<host::WorkloadReport> run_target_perf(const PerfOptions& options) {
+  const auto rdma = rdma_options(options);
+  if (!rdma) return std::unexpected(rdma.error());
+  auto runtime = HostRuntime::create(options.host.transport, *rdma);
+  if (!runtime) return std::unexpected(runtime.error());
+  return (*runtime)->run(perf((*runtime)->reactor(), (*runtime)->transport(), options));
+}
+
+Result<host::WorkloadReport> run_device_perf(const PerfOptions& options) {
+  const auto workload = workload_options(options);
+  if (!workload) return std::unexpected(workload.error());
+  return run_device_perf(options, *workload);
+}
+
+}  // namespace
+
 int run_perf(const PerfOptions& options) {
   const auto failed = [](const Error& error) {
     report_failure("perf", error);
     return error.code == Errc::kInvalid ? kExitUsage : 1;
   };
-  if (const auto checked = check_transport(options); !checked) return failed(checked.error());
-  const auto rdma = rdma_options(options);
-  if (!rdma) return failed(rdma.error());
-  auto runtime = HostRuntime::create(options.host.transport, *rdma);
-  if (!runtime) return failed(runtime.error());
-  const auto report = (*runtime)->run(perf((*runtime)->reactor(), (*runtime)->transport(), options));
+  if (const auto checked = check_options(options); !checked) return failed(checked.error());
+  const auto report = options.device.empty() ? run_target_perf(options) : run_device_perf(options);
   if (!report) return failed(report.error());
   fmt::print("{}", options.host.output == OutputFormat::kJson ? to_text(to_json(*report)) + "\n" : to_table(*report));
   return is_clean(*report) ? 0 : 1;

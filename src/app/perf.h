@@ -1,4 +1,4 @@
-// `weft perf`: reads and writes on a namespace, measured, and verified if asked.
+// `weft perf`: reads and writes on a namespace of a target, or on a block device here, measured, and verified if asked.
 #pragma once
 #include <CLI/CLI.hpp>
 #include <cstdint>
@@ -12,6 +12,7 @@ namespace weft::app {
 
 struct PerfOptions {
   HostOptions host;
+  std::string device;  // instead of a target; empty: none
   uint32_t nsid = 1;
   host::Pattern pattern = host::Pattern::kRandRead;
   unsigned mix = 70;  // percent of reads
@@ -34,7 +35,7 @@ struct PerfOptions {
 void add_perf_options(CLI::App& command, PerfOptions& options);
 
 /// Runs it and prints the report on stdout. Returns the exit code: 0; 1 when anything failed or any block was wrong; 2 when the options
-/// do not fit the namespace.
+/// do not fit each other or the namespace.
 int run_perf(const PerfOptions& options);
 
 /// Connects, runs and disconnects. What `demo` calls as well.

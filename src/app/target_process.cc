@@ -22,6 +22,7 @@ namespace {
 constexpr size_t kDefaultReactorsMax = 4;       // with no cores configured
 constexpr uint64_t kDescriptorsBeside = 256;    // files, rings, event loops, standard streams
 constexpr auto kStopSlack = std::chrono::seconds(2);
+constexpr auto kDeviceStopMax = std::chrono::seconds(15);  // a shutdown by RTD3E, and what it waits for
 
 bool is_wildcard(const net::Address& address) { return address.host == "0.0.0.0" || address.host == "::"; }
 
@@ -131,6 +132,7 @@ Result<void> TargetProcess::make_target(const Options& options) {
   auto target = nvmf::Target::create(config_.target.limits, resources);
   if (!target) return std::unexpected(target.error());
   target_ = std::move(*target);
+  make_nvme();
   for (const control::SubsystemConfig& subsystem : config_.subsystems) {
     // Loopback listeners accept any host unless hosts are listed; validate() has refused what leaves this unclear elsewhere.
     auto added = target_->add_subsystem({.nqn = subsystem.nqn,
@@ -146,6 +148,17 @@ Result<void> TargetProcess::make_target(const Options& options) {
   return make_rdma();
 }
 
+/// Devices that are driven here reach the buffer pools of every reactor.
+void TargetProcess::make_nvme() {
+  std::vector<platform::VfioFunction::Room> rooms;
+  std::vector<std::span<std::byte>> pools;
+  for (size_t i = 0; i < rooms_.size(); ++i) {
+    rooms.push_back({rooms_[i]->reactor, *rooms_[i]->loop});
+    for (size_t share = 0; share < kShareCount; ++share) pools.push_back(target_->shards()[i]->buffers().region(Share(share)));
+  }
+  nvme_ = std::make_unique<platform::NvmeEngine>(std::move(rooms), memory_, std::move(pools), log_);
+}
+
 /// Where there is no RDMA, the other listeners serve without it; only where it is all that was asked for that is an error.
 Result<void> TargetProcess::make_rdma() {
   const auto is_rdma = [](const control::ListenerConfig& listener) { return listener.scheme == control::Scheme::kRdma; };
@@ -156,7 +169,7 @@ Result<void> TargetProcess::make_rdma() {
   if (service) {
     rdma_ = std::move(*service);
     // The first host would find out; said now, it can be cured before one comes.
-    const auto locked = platform::check_memory_lock(rooms.size() * rdma_locked_bytes(config_.target.limits), 0);
+    const auto locked = platform::check_memory_lock("RDMA", rooms.size() * rdma_locked_bytes(config_.target.limits), 0);
     if (!locked) log_.warn("{}; hosts will be refused", locked.error().what());
     return {};
   }
@@ -200,12 +213,10 @@ Result<void> TargetProcess::add_namespaces() {
   for (size_t i = 0; i < config_.subsystems.size(); ++i) {
     nvmf::Subsystem& subsystem = *target_->subsystems()[i + 1];  // the first is the discovery subsystem
     for (const control::NamespaceConfig& ns : config_.subsystems[i].namespaces) {
-      auto device = platform::open_device(device_request(ns.device), *media_, memory_, log_);
+      auto device = platform::open_device(device_request(ns.device), {*media_, *nvme_, memory_, log_});
       if (!device) return std::unexpected(device.error());
-      const std::string& medium_id = (*device)->info().medium_id;
-      const auto identity = ns.device.uuid       ? control::identity_of(*ns.device.uuid)
-                            : medium_id.empty() ? control::random_identity(random)
-                                                : control::derive_identity({machine_id_, config_.subsystems[i].nqn, medium_id});
+      const bdev::Info& info = (*device)->info();
+      const auto identity = control::identity_for(ns.device.uuid, info.identity, {machine_id_, config_.subsystems[i].nqn, info.medium_id}, random);
       const auto added = on_home<Result<void>>([&](Answer<Result<void>> answer) {
         target_->add_namespace(subsystem, ns.nsid, to_target(identity), std::move(*device),
                                [answer = std::move(answer)](Result<void> result) { answer->set_value(std::move(result)); });
@@ -263,7 +274,7 @@ TargetProcess::Traffic TargetProcess::traffic() {
 bool TargetProcess::stop() {
   if (!is_running_) return is_clean_;
   is_running_ = false;
-  is_clean_ = target_ == nullptr || stop_target();
+  is_clean_ = target_ == nullptr || (stop_target() && give_back_devices());
   for (const auto& room : rooms_) room->reactor.stop();
   for (const auto& room : rooms_) {
     if (room->thread.joinable()) room->thread.join();
@@ -292,6 +303,25 @@ bool TargetProcess::stop_target() {
   return true;
 }
 
+/// Devices that are driven here are shut down, so that what was acknowledged lasts, once no namespace has them open.
+bool TargetProcess::give_back_devices() {
+  if (!nvme_->has_devices()) return true;
+  const auto removed = on_home<Result<void>>([this](Answer<Result<void>> answer) {
+    auto missing = std::make_shared<size_t>(target_->subsystems().size() - 1);
+    auto last = std::make_shared<Result<void>>();
+    auto shared_answer = std::make_shared<Answer<Result<void>>>(std::move(answer));
+    std::vector<nvmf::Subsystem*> subsystems;
+    for (const auto& subsystem : target_->subsystems()) subsystems.push_back(subsystem.get());
+    for (size_t i = 1; i < subsystems.size(); ++i) {  // the first is the discovery subsystem
+      target_->remove_subsystem(*subsystems[i], [missing, last, shared_answer](Result<void> result) {
+        if (!result) *last = result;
+        if (--*missing == 0) (*shared_answer)->set_value(*last);
+      });
+    }
+  });
+  return removed.has_value() && nvme_->stop(std::chrono::steady_clock::now() + kDeviceStopMax);
+}
+
 TargetProcess::~TargetProcess() {
   const bool is_clean = stop();
   WEFT_ASSERT(is_clean);  // else the owner ends the process instead: see stop()
@@ -306,6 +336,7 @@ TargetProcess::~TargetProcess() {
   rdma_.reset();
   target_.reset();
   media_.reset();
+  nvme_.reset();
 }
 
 }  // namespace weft::app

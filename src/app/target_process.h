@@ -16,6 +16,7 @@
 #include "platform/linux/log.h"
 #include "platform/linux/media_engine.h"
 #include "platform/linux/memory.h"
+#include "platform/linux/nvme_engine.h"
 #include "platform/linux/tcp_transport.h"
 
 namespace weft::app {
@@ -70,11 +71,13 @@ class TargetProcess {
   TargetProcess(control::Config config, std::unique_ptr<platform::LogHub> logs);
   Result<void> make_rooms();
   Result<void> make_target(const Options& options);
+  void make_nvme();
   Result<void> make_rdma();
   Result<void> run_reactors();
   Result<void> add_namespaces();
   Result<void> listen();
   bool stop_target();
+  bool give_back_devices();
   /// Runs f(answer) on the home reactor and waits for what it, or what it starts, puts into `answer`.
   template <typename T>
   using Answer = std::unique_ptr<std::promise<T>>;
@@ -90,6 +93,7 @@ class TargetProcess {
   std::string machine_id_;
   std::vector<std::unique_ptr<Room>> rooms_;
   std::unique_ptr<platform::MediaEngine> media_;
+  std::unique_ptr<platform::NvmeEngine> nvme_;
   std::unique_ptr<nvmf::Target> target_;
   std::unique_ptr<transport::Transport> transport_;
   std::unique_ptr<RdmaService> rdma_;  // null: no listener asks for it, or there is none here

@@ -2,11 +2,15 @@
 // filters stack one Bdev on another.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
+#include "bdev/identity.h"
 #include "bdev/io.h"
+#include "wire/nvme/log_pages.h"
 
 namespace weft {
 class Reactor;
@@ -17,6 +21,7 @@ namespace weft::bdev {
 struct Info {
   std::string name;            // as configured: "ram:1GiB", "file:/srv/a", for messages
   std::string medium_id;       // the medium's own lasting identity (file: device and inode or a stored id; disk: serial or WWN); empty: none, new at each start
+  Identity identity;           // what hosts shall know it by, if it has names of its own
   uint64_t block_count = 0;
   uint32_t block_size = 512;   // bytes, 512 or 4096
   uint32_t preferred_blocks = 8;  // NPWG, NPWA: writes of this many aligned blocks are cheapest
@@ -24,6 +29,7 @@ struct Info {
   bool can_deallocate = false;          // kDeallocate gives space back
   bool deallocated_reads_zero = false;  // and the blocks read as zeroes after it
   bool is_read_only = false;
+  bool has_logs = false;                // read_log() tells what the medium says of its health and its errors
 };
 
 /// The data side. Belongs to one reactor; every call is made there. Dies before its Bdev. When it is destroyed, nothing is submitted.
@@ -44,6 +50,8 @@ class Channel {
   virtual bool writes_in_place() const { return false; }
 };
 
+using LogDone = std::move_only_function<void(Result<std::vector<std::byte>>)>;
+
 /// The control side. Thread-safe for info(); the rest is called from one thread at a time.
 class Bdev {
  public:
@@ -53,6 +61,12 @@ class Bdev {
   /// How many blocks the medium has room for now, which may be more than info() says: every channel takes Ios for all of them. Who uses more
   /// or fewer of them finds in those that he did not use before what was in them last. Does not wait for Ios. Errors: the medium's.
   virtual Result<uint64_t> blocks_available() { return info().block_count; }
+  /// `on_change` is called, on the reactor that makes the other calls, whenever blocks_available() may have changed by itself: the medium has grown or
+  /// shrunk, has gone or is back. A medium that never does has nothing to tell. Empty: nobody is told any more.
+  virtual void watch(std::move_only_function<void()> on_change) { (void)on_change; }
+  /// What the medium itself has in a log page (kSmart: a SmartLog; kError: ErrorLogEntries that concern it, the newest first). `done` is called once, on the
+  /// reactor that makes the other calls, maybe at once, in time that the medium bounds; also when the device was destroyed before. Requires: has_logs.
+  virtual void read_log(nvme::LogPage page, LogDone done) { (void)page, (void)done; }
   /// A channel for `reactor`, on which the caller runs. Errors: what the device says.
   virtual Result<std::unique_ptr<Channel>> open_channel(Reactor& reactor) = 0;
 };

@@ -11,6 +11,7 @@
 namespace weft::bdev {
 
 enum class Op : uint8_t { kRead, kWrite, kFlush, kWriteZeroes, kDeallocate };
+inline constexpr size_t kOps = 5;
 /// For kWrite and kWriteZeroes: whether the data must be on stable media when the I/O is done.
 enum class Durability : uint8_t { kCached, kStable };
 /// For kWriteZeroes: whether the device may give the space back, as long as the blocks read as zeroes.

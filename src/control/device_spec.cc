@@ -4,6 +4,7 @@
 #include "control/problem.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <fmt/format.h>
 #include <limits>
@@ -50,21 +51,27 @@ Result<DeviceSpec> parse_file(std::string_view path) {
   return DeviceSpec{.kind = DeviceKind::kFile, .path = std::string{path}};
 }
 
+Result<DeviceSpec> parse_nvme(std::string_view address) {
+  if (address.empty()) return bad_spec("nvme: needs a PCI address: nvme:0000:01:00.0; `weft devices` lists them");
+  return DeviceSpec{.kind = DeviceKind::kNvme, .path = std::string{address}};
+}
+
 /// KIND:… without its options.
 Result<DeviceSpec> parse_medium(std::string_view text) {
   if (text.find('\0') != std::string_view::npos) return bad_spec(fmt::format("{} holds a zero byte", shown(text)));
   if (text.starts_with("ram:")) return parse_sized(DeviceKind::kRam, text.substr(4));
   if (text.starts_with("null:")) return parse_sized(DeviceKind::kNull, text.substr(5));
   if (text.starts_with("file:")) return parse_file(text.substr(5));
+  if (text.starts_with("nvme:")) return parse_nvme(text.substr(5));
   if (is_below_dev(text)) return DeviceSpec{.kind = DeviceKind::kBlockDevice, .path = std::string{text}};
   if (text.starts_with('/'))
     return bad_spec(fmt::format("{} is not below /dev: write a regular file as file:PATH", shown(text)));
   return bad_spec(
-      fmt::format("{} is not a device: write ram:1GiB, null:10GiB, file:PATH,size=8GiB or /dev/NAME", shown(text)));
+      fmt::format("{} is not a device: write ram:1GiB, null:10GiB, file:PATH,size=8GiB, /dev/NAME or nvme:0000:01:00.0", shown(text)));
 }
 
 Result<DeviceSpec> with_size(DeviceSpec spec, std::string_view value) {
-  if (spec.kind == DeviceKind::kBlockDevice) return bad_spec("size= is for files: a block device has its own size");
+  if (spec.kind == DeviceKind::kBlockDevice || spec.kind == DeviceKind::kNvme) return bad_spec("size= is for files: a block device has its own size");
   if (spec.kind != DeviceKind::kFile)
     return bad_spec("size= is for files: ram and null have theirs after the colon, as in ram:1GiB");
   const auto size = parse_nonzero_size(value);
@@ -74,6 +81,7 @@ Result<DeviceSpec> with_size(DeviceSpec spec, std::string_view value) {
 }
 
 Result<DeviceSpec> with_block_size(DeviceSpec spec, std::string_view value) {
+  if (spec.kind == DeviceKind::kNvme) return bad_spec("block_size= is not for nvme: the namespace is formatted with its own (`nvme format --lbaf`)");
   const auto size = parse_nonzero_size(value);
   if (!size || *size > UINT32_MAX)
     return bad_spec(fmt::format("block_size={} is not a block size: write 512 or 4096", shown(value)));
@@ -96,13 +104,24 @@ Result<DeviceSpec> with_force(DeviceSpec spec, std::string_view value) {
   return spec;
 }
 
+Result<DeviceSpec> with_nsid(DeviceSpec spec, std::string_view value) {
+  if (spec.kind != DeviceKind::kNvme) return bad_spec("nsid= here is for nvme only: the namespace of the device");
+  uint32_t nsid = 0;
+  const auto [end, failed] = std::from_chars(value.data(), value.data() + value.size(), nsid);
+  if (failed != std::errc{} || end != value.data() + value.size() || nsid == 0 || nsid == UINT32_MAX)
+    return bad_spec(fmt::format("nsid={} is not a namespace: write a number from 1 on", shown(value)));
+  spec.nsid = nsid;
+  return spec;
+}
+
 Result<DeviceSpec> with_option(DeviceSpec spec, std::string_view key, std::string_view value) {
   if (key == "size") return with_size(std::move(spec), value);
   if (key == "block_size") return with_block_size(std::move(spec), value);
   if (key == "uuid") return with_uuid(std::move(spec), value);
   if (key == "force") return with_force(std::move(spec), value);
+  if (key == "nsid") return with_nsid(std::move(spec), value);
   return bad_spec(fmt::format(
-      "{} is not an option: there are size=, block_size=, uuid= and force=; a path cannot hold a comma", shown(key)));
+      "{} is not an option: there are size=, block_size=, uuid=, force= and nsid=; a path cannot hold a comma", shown(key)));
 }
 
 bool is_filter(std::string_view text) { return text.starts_with(kDelayPrefix) || text.starts_with(kErrorPrefix); }
@@ -153,6 +172,8 @@ std::string to_text(const DeviceSpec& spec) {
       return "file:" + spec.path;
     case DeviceKind::kBlockDevice:
       return spec.path;
+    case DeviceKind::kNvme:
+      return fmt::format("nvme:{},nsid={}", spec.path, spec.nsid);
   }
   return {};
 }

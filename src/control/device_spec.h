@@ -3,6 +3,7 @@
 //   null:10GiB               reads zeroes, drops writes
 //   file:PATH,size=8GiB      a regular file; size= creates it when it is missing
 //   /dev/sdX[,force=true]    a block device; force=true takes one that carries a known signature
+//   nvme:0000:01:00.0[,nsid=1]  a namespace of an NVMe device that `weft devices bind` has given to VFIO, driven by this process
 // Options: block_size=512|4096, uuid=UUID, and size=, force= as above. Filters: see device_filter.h. Nothing is opened
 // here: whether the file exists, is regular, or the disk is in use, is found out by whoever opens it.
 #pragma once
@@ -19,17 +20,18 @@
 
 namespace weft::control {
 
-enum class DeviceKind : uint8_t { kRam, kNull, kFile, kBlockDevice };
+enum class DeviceKind : uint8_t { kRam, kNull, kFile, kBlockDevice, kNvme };
 
 inline constexpr size_t kFiltersMax = 8;  // before one device
 
 struct DeviceSpec {
   DeviceKind kind = DeviceKind::kNull;
-  std::string path;         // file and block device
+  std::string path;         // file and block device; nvme: the PCI address
   uint64_t size_bytes = 0;  // ram, null: always; file: 0 when not said, then the file must exist; block device: 0
   uint32_t block_size = 0;  // bytes; 0 when not said: the device's own, else 512
   std::optional<Uuid> uuid;
   bool force = false;           // block device
+  uint32_t nsid = 1;            // nvme
   std::vector<Filter> filters;  // the outermost first
 };
 

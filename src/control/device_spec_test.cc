@@ -31,6 +31,7 @@ TEST(DeviceSpec, ReadsEveryKind) {
       {"/dev/sdx", DeviceKind::kBlockDevice, "/dev/sdx", 0},
       {"/dev/disk/by-path/pci-0000:00:1f.2-ata-1", DeviceKind::kBlockDevice, "/dev/disk/by-path/pci-0000:00:1f.2-ata-1",
        0},
+      {"nvme:0000:01:00.0", DeviceKind::kNvme, "0000:01:00.0", 0},
   };
   for (const auto& row : kCases) {
     const DeviceSpec spec = spec_of(row.text);
@@ -49,6 +50,12 @@ TEST(DeviceSpec, ReadsOptionsInAnyOrder) {
   EXPECT_EQ(spec.block_size, 4096u);
   ASSERT_TRUE(spec.uuid.has_value());
   EXPECT_EQ(to_text(*spec.uuid), "0f01fb42-9f7f-4856-b0b3-51e60b8de349");
+}
+
+TEST(DeviceSpec, ANamespaceOfADeviceIsTheFirstUnlessSaid) {
+  EXPECT_EQ(spec_of("nvme:01:00.0").nsid, 1u);
+  EXPECT_EQ(spec_of("nvme:01:00.0,nsid=7").nsid, 7u);
+  EXPECT_EQ(to_text(spec_of("nvme:01:00.0,nsid=7")), "nvme:01:00.0,nsid=7");
 }
 
 TEST(DeviceSpec, ReadsFiltersFromTheOutside) {
@@ -91,6 +98,13 @@ TEST(DeviceSpec, RefusesWhatIsNoneAndSaysWhatToWrite) {
       {"/dev/../srv/a.img", "file:PATH"},
       {"/dev/sda,size=1GiB", "its own size"},
       {"/dev/sda,force=yes", "force=true"},
+      {"nvme:", "needs a PCI address"},
+      {"nvme:01:00.0,nsid=0", "from 1 on"},
+      {"nvme:01:00.0,nsid=1x", "from 1 on"},
+      {"nvme:01:00.0,size=1GiB", "its own size"},
+      {"nvme:01:00.0,block_size=512", "nvme format"},
+      {"nvme:01:00.0,force=true", "block devices only"},
+      {"ram:1GiB,nsid=1", "nvme only"},
       {"delay:10ms", "stands the device"},
       {"delay:10ms,", "last comma"},
       {"delay:10,ram:1GiB", "us, ms or s"},

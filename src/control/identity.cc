@@ -68,6 +68,13 @@ NamespaceIdentity identity_of(const Uuid& uuid) {
   return identity;
 }
 
+NamespaceIdentity identity_for(const std::optional<Uuid>& configured, const bdev::Identity& own, const MediumPlace& place, Prng& random) {
+  if (configured) return identity_of(*configured);
+  // Nothing is made up beside them: through another target, or in the machine itself, the namespace has no more names than these.
+  if (own.has_id()) return {.uuid = {own.uuid}, .nguid = own.nguid, .eui64 = own.eui64};
+  return place.medium_id.empty() ? random_identity(random) : derive_identity(place);
+}
+
 std::string derive_serial(std::string_view machine_id, std::string_view subsystem_nqn) {
   WEFT_ASSERT(!machine_id.empty());
   WEFT_ASSERT(!subsystem_nqn.empty());

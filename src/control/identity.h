@@ -1,20 +1,22 @@
-// Names that stay: UUID, NGUID, EUI64 and serial derived from the machine's id, the subsystem's NQN and the medium's
-// own identity, so that they are the same after a restart and differ between two machines with the same configuration.
+// Names that stay: UUID, NGUID, EUI64 and serial. Those of an NVMe namespace are passed on; others are derived from the machine's id, the subsystem's NQN and
+// the medium's own identity, so that they are the same after a restart and differ between two machines with the same configuration.
 // Pure functions of their arguments; the machine's id and random bits are brought by app/. Derived by SHA-256 with a
 // tag for each purpose, so no name tells another or the machine's id, which must stay secret (machine-id(5)).
 #pragma once
 #include "base/prng.h"
+#include "bdev/identity.h"
 #include "control/config.h"
 #include "wire/uuid.h"
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace weft::control {
 
-/// The identifiers of one namespace; none of them is zero.
+/// The identifiers of one namespace. A medium's own may lack some, which are zeroes; of others none is zero.
 struct NamespaceIdentity {
   Uuid uuid;
   std::array<uint8_t, 16> nguid;  // the UUID's bytes
@@ -41,6 +43,10 @@ NamespaceIdentity random_identity(Prng& random);
 /// For a UUID set in the configuration: the same on every machine, as two paths to one namespace need it. Requires: it
 /// is not nil.
 NamespaceIdentity identity_of(const Uuid& uuid);
+
+/// Which names hosts see of a namespace: those of `configured`, where the configuration has a UUID; else the medium's `own`, as they are; else derived
+/// from its place; else new ones. Requires: of `place`, only medium_id may be empty; the others as above.
+NamespaceIdentity identity_for(const std::optional<Uuid>& configured, const bdev::Identity& own, const MediumPlace& place, Prng& random);
 
 /// SN of a subsystem: 20 characters. Requires: neither is empty.
 std::string derive_serial(std::string_view machine_id, std::string_view subsystem_nqn);

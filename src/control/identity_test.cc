@@ -64,6 +64,18 @@ TEST(Identity, OfAConfiguredUuidKeepsItAsItIs) {
   EXPECT_EQ(identity, identity_of(uuid));
 }
 
+TEST(Identity, OfAMediumIsTheConfiguredOneOrItsOwnOrDerivedOrNew) {
+  Prng random{1};
+  const Uuid configured = parse_uuid("00000000-0000-0000-0000-000000000001").value();
+  const bdev::Identity own{.uuid = {}, .nguid = {1}, .eui64 = {2}, .serial = "S1"};
+  EXPECT_EQ(identity_for(configured, own, kPlace, random), identity_of(configured));
+  EXPECT_EQ(identity_for({}, own, kPlace, random), (NamespaceIdentity{.uuid = {}, .nguid = {1}, .eui64 = {2}}));
+  // A serial alone is the device's, which may have several namespaces.
+  EXPECT_EQ(identity_for({}, {.serial = "S1"}, kPlace, random), derive_identity(kPlace));
+  const MediumPlace nowhere{kMachine, kNqn, ""};
+  EXPECT_NE(identity_for({}, {}, nowhere, random), identity_for({}, {}, nowhere, random));
+}
+
 TEST(Identity, SerialFillsItsFieldAndDiffersBySubsystemAndMachine) {
   const std::string serial = derive_serial(kMachine, kNqn);
   EXPECT_EQ(serial.size(), 20u);

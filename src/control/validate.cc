@@ -201,7 +201,7 @@ class Validator {
 
   static const DeviceSpec* first_block_device(const SubsystemConfig& subsystem) {
     const auto found = std::ranges::find_if(
-        subsystem.namespaces, [](const NamespaceConfig& ns) { return ns.device.kind == DeviceKind::kBlockDevice; });
+        subsystem.namespaces, [](const NamespaceConfig& ns) { return ns.device.kind == DeviceKind::kBlockDevice || ns.device.kind == DeviceKind::kNvme; });
     return found == subsystem.namespaces.end() ? nullptr : &found->device;
   }
 
@@ -237,9 +237,16 @@ class Validator {
     if (device.uuid && !uuids_.insert(*device.uuid).second) {
       report(ns.at, "UUID {} is given twice: hosts would take the two namespaces for one", to_text(*device.uuid));
     }
-    if (!device.path.empty() && !paths_.insert(std::filesystem::path{device.path}.lexically_normal().string()).second) {
+    if (!device.path.empty() && !media_.insert(medium_of(device)).second) {
       report(ns.at, "{} {} is given twice: one medium backs one namespace", words_.device, shown(device.path));
     }
+  }
+
+  /// What two namespaces must not share. A PCI address without its domain is in domain 0.
+  static std::string medium_of(const DeviceSpec& device) {
+    if (device.kind != DeviceKind::kNvme) return std::filesystem::path{device.path}.lexically_normal().string();
+    const bool has_domain = std::ranges::count(device.path, ':') > 1;
+    return fmt::format("{}{},{}", has_domain ? "" : "0000:", device.path, device.nsid);
   }
 
   const Config& config_;
@@ -248,7 +255,7 @@ class Validator {
   std::set<std::string_view> nqns_;
   std::set<std::string_view> serials_;
   std::set<Uuid> uuids_;
-  std::set<std::string> paths_;
+  std::set<std::string> media_;
 };
 
 }  // namespace

@@ -89,6 +89,8 @@ TEST(Validate, RefusesWithTheFix) {
       {{.listeners = {"[::]:2"}}, "list them in allow_hosts or say allow_any_host = true"},
       {{.devices = {"ram:1MiB", "/dev/sdx"}}, "'/dev/sdx' is a disk, so say which hosts may connect, even on loopback"},
       {{.devices = {"delay:1ms,/dev/sdx"}}, "'/dev/sdx' is a disk"},
+      {{.devices = {"nvme:01:00.0"}}, "'01:00.0' is a disk"},
+      {{.devices = {"nvme:01:00.0", "nvme:0000:01:00.0,nsid=1"}}, "is given twice: one medium backs one namespace"},
   };
   for (const auto& [parts, message] : kCases) EXPECT_THAT(problems_of(config_of(parts)), HasSubstr(message));
 }

@@ -1,5 +1,5 @@
-// Memory for the data of a command that is submitted again and again: of the transport where it has any, so that nothing is copied, else of the
-// heap. The transport outlives it.
+// Memory for the data of a command that is submitted again and again: lent by the transport where it has any, so that nothing is copied, else of the
+// heap. The lender outlives it.
 #pragma once
 #include <vector>
 
@@ -10,14 +10,14 @@ namespace weft::host {
 class DataBuffer {
  public:
   /// Requires: size_bytes > 0.
-  DataBuffer(Transport& transport, size_t size_bytes) : transport_(transport), bytes_(transport.take_memory(size_bytes)) {
+  DataBuffer(MemoryLender& lender, size_t size_bytes) : lender_(lender), bytes_(lender.take_memory(size_bytes)) {
     if (!bytes_.empty()) return;
     own_.resize(size_bytes);
     bytes_ = own_;
   }
   /// Requires: no command uses it.
   ~DataBuffer() {
-    if (own_.empty()) transport_.give_back_memory(bytes_);
+    if (own_.empty()) lender_.give_back_memory(bytes_);
   }
   DataBuffer(const DataBuffer&) = delete;
   DataBuffer& operator=(const DataBuffer&) = delete;
@@ -25,7 +25,7 @@ class DataBuffer {
   std::span<const std::byte> bytes() const { return bytes_; }
 
  private:
-  Transport& transport_;
+  MemoryLender& lender_;
   std::vector<std::byte> own_;
   std::span<std::byte> bytes_;
 };

@@ -81,17 +81,21 @@ struct Endpoint {
   std::string from;  // numeric address of this host; empty: the system's choice, and the only one that NVMe/TCP takes
 };
 
-class Transport {
+/// Memory out of which and into which data moves without a copy.
+class MemoryLender {
  public:
-  virtual ~Transport() = default;
-  /// Starts to connect; on_open() or on_closed() follows, not from inside. Errors: what the system says at once; then no event comes.
-  /// Outlives: the transport and `events` outlive the queue.
-  virtual Result<std::unique_ptr<Queue>> open(const Endpoint& endpoint, const QueueOptions& options, QueueEvents& events) = 0;
-
-  /// Memory out of which and into which data moves without a copy. Empty: there is none, or none left; then any other does as well.
+  virtual ~MemoryLender() = default;
+  /// Empty: there is none, or none left; then any other does as well.
   virtual std::span<std::byte> take_memory(size_t /*size_bytes*/) { return {}; }
   /// As it was taken. Requires: no command uses it.
   virtual void give_back_memory(std::span<std::byte> /*memory*/) {}
+};
+
+class Transport : public MemoryLender {
+ public:
+  /// Starts to connect; on_open() or on_closed() follows, not from inside. Errors: what the system says at once; then no event comes.
+  /// Outlives: the transport and `events` outlive the queue.
+  virtual Result<std::unique_ptr<Queue>> open(const Endpoint& endpoint, const QueueOptions& options, QueueEvents& events) = 0;
 };
 
 }  // namespace weft::host

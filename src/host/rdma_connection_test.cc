@@ -9,26 +9,18 @@
 
 #include "base/bytes.h"
 #include "core/test_support.h"
+#include "host/test_support.h"
 #include "wire/rdma/segment.h"
 
 namespace weft::host {
 namespace {
 
 using nvme::SglDescriptor;
+using testing_support::KeptCommand;
 using ::testing::HasSubstr;
 
 constexpr uint32_t kCapsulesKey = 0x11, kDataKey = 0x22, kRemoteKey = 0xaabbccdd;
 constexpr size_t kDataBytes = 64 << 10;
-
-class Kept final : public Command {
- public:
-  void on_completed(const nvme::Cqe& completion) override {
-    cqe = completion;
-    ++completions;
-  }
-  nvme::Cqe cqe{};
-  int completions = 0;
-};
 
 class RdmaConnectionTest : public ::testing::Test, public QueueEvents {
  protected:
@@ -63,7 +55,7 @@ class RdmaConnectionTest : public ::testing::Test, public QueueEvents {
     }
   }
   /// Submits, and the SEND completes.
-  void send(Kept& command) {
+  void send(KeptCommand& command) {
     connection_->submit(command);
     ibv_send_wr* chain = connection_->take_chain();
     ASSERT_NE(chain, nullptr);
@@ -84,7 +76,7 @@ class RdmaConnectionTest : public ::testing::Test, public QueueEvents {
   void on_open() override {}
   void on_closed(const Error& why) override { reason_ = why.what(); }
 
-  testing_support::HeapMemory source_;
+  weft::testing_support::HeapMemory source_;
   DataArea capsules_{std::move(*source_.map(64 << 10, "capsules"))};
   DataArea data_{std::move(*source_.map(kDataBytes, "data"))};
   ibv_mr region_{.context = {}, .pd = {}, .addr = {}, .length = 0, .handle = 0, .lkey = kDataKey, .rkey = kRemoteKey};
@@ -92,7 +84,7 @@ class RdmaConnectionTest : public ::testing::Test, public QueueEvents {
   std::array<ibv_mw, 4> windows_{};
   std::optional<RdmaConnection> connection_;
   std::string reason_;
-  std::deque<Kept> kept_;  // until the connection has ended
+  std::deque<KeptCommand> kept_;  // until the connection has ended
 };
 
 TEST_F(RdmaConnectionTest, SaysInItsRequestWhatALinuxHostSays) {
@@ -103,7 +95,7 @@ TEST_F(RdmaConnectionTest, SaysInItsRequestWhatALinuxHostSays) {
 
 TEST_F(RdmaConnectionTest, ShortWritesTravelInTheCapsuleFromWhereTheyLie) {
   const auto data = piece(4096);
-  Kept& write = kept_.emplace_back();
+  KeptCommand& write = kept_.emplace_back();
   write.out = data;
   connection_->submit(write);
   const ibv_send_wr* request = connection_->take_chain();
@@ -120,7 +112,7 @@ TEST_F(RdmaConnectionTest, ShortWritesTravelInTheCapsuleFromWhereTheyLie) {
 
 TEST_F(RdmaConnectionTest, OtherDataIsNamedByItsKey) {
   const auto data = piece(8192);
-  Kept& write = kept_.emplace_back();
+  KeptCommand& write = kept_.emplace_back();
   write.out = data;
   connection_->submit(write);
   const ibv_send_wr* request = connection_->take_chain();
@@ -133,7 +125,7 @@ TEST_F(RdmaConnectionTest, OtherDataIsNamedByItsKey) {
 }
 
 TEST_F(RdmaConnectionTest, ACommandIsOverWhenItsResponseHasComeAndItsSendIsDone) {
-  Kept& command = kept_.emplace_back();
+  KeptCommand& command = kept_.emplace_back();
   connection_->submit(command);
   const uint64_t id = connection_->take_chain()->wr_id;
   respond(command.sqe.cid);
@@ -144,7 +136,7 @@ TEST_F(RdmaConnectionTest, ACommandIsOverWhenItsResponseHasComeAndItsSendIsDone)
 
 TEST_F(RdmaConnectionTest, DataThatIsNotRegisteredGoesThroughAPieceThatIs) {
   std::vector<std::byte> elsewhere(8192, std::byte{0});
-  Kept& read = kept_.emplace_back();
+  KeptCommand& read = kept_.emplace_back();
   read.in = elsewhere;
   connection_->submit(read);
   const ibv_send_wr* request = connection_->take_chain();
@@ -161,7 +153,7 @@ TEST_F(RdmaConnectionTest, DataThatIsNotRegisteredGoesThroughAPieceThatIs) {
 TEST_F(RdmaConnectionTest, WhereNoRegisteredMemoryIsLeftTheCommandFailsAndNotTheConnection) {
   piece(kDataBytes);
   std::vector<std::byte> elsewhere(512);
-  Kept& read = kept_.emplace_back();
+  KeptCommand& read = kept_.emplace_back();
   read.in = elsewhere;
   connection_->submit(read);
   EXPECT_EQ(connection_->take_chain(), nullptr);
@@ -181,7 +173,7 @@ TEST_F(RdmaConnectionTest, AResponseOfAnotherSizeEndsTheConnection) {
 }
 
 TEST_F(RdmaConnectionTest, AResponseToNothingEndsTheConnection) {
-  Kept& command = kept_.emplace_back();
+  KeptCommand& command = kept_.emplace_back();
   send(command);
   respond(uint16_t(command.sqe.cid + 1));
   EXPECT_THAT(reason(), HasSubstr("not outstanding"));
@@ -189,7 +181,7 @@ TEST_F(RdmaConnectionTest, AResponseToNothingEndsTheConnection) {
 }
 
 TEST_F(RdmaConnectionTest, ASecondResponseEndsTheConnection) {
-  Kept& command = kept_.emplace_back();
+  KeptCommand& command = kept_.emplace_back();
   send(command);
   const uint16_t cid = command.sqe.cid;
   respond(cid);
@@ -199,7 +191,7 @@ TEST_F(RdmaConnectionTest, ASecondResponseEndsTheConnection) {
 }
 
 TEST_F(RdmaConnectionTest, AnInvalidationThatNobodyHasAskedForEndsTheConnection) {
-  Kept& command = kept_.emplace_back();
+  KeptCommand& command = kept_.emplace_back();
   send(command);
   nvme::Cqe cqe{};
   cqe.cid = command.sqe.cid;
@@ -213,7 +205,7 @@ TEST_F(RdmaConnectionTest, AnInvalidationThatNobodyHasAskedForEndsTheConnection)
 TEST_F(RdmaConnectionTest, AListOfDescriptorsCoversTheDataOnceAndInOrder) {
   open({.kind = QueueKind::kIo, .entries = 4, .in_capsule_bytes = 4096, .descriptors_max = 16}, 3);
   const auto data = piece(8192);
-  Kept& write = kept_.emplace_back();
+  KeptCommand& write = kept_.emplace_back();
   write.out = data;
   connection_->submit(write);
   const ibv_send_wr* request = connection_->take_chain();
@@ -231,7 +223,7 @@ TEST_F(RdmaConnectionTest, AListOfDescriptorsCoversTheDataOnceAndInOrder) {
 }
 
 TEST_F(RdmaConnectionTest, AResponseToACommandThatWasNotSentEndsTheConnection) {
-  Kept& command = kept_.emplace_back();
+  KeptCommand& command = kept_.emplace_back();
   connection_->submit(command);
   respond(command.sqe.cid);
   EXPECT_THAT(reason(), HasSubstr("not outstanding"));
@@ -239,7 +231,7 @@ TEST_F(RdmaConnectionTest, AResponseToACommandThatWasNotSentEndsTheConnection) {
 
 TEST_F(RdmaConnectionTest, AWindowIsBoundBeforeItsCapsuleAndInvalidBeforeTheEnd) {
   open_with_windows();
-  Kept& read = kept_.emplace_back();
+  KeptCommand& read = kept_.emplace_back();
   read.in = piece(8192);
   connection_->submit(read);
   const ibv_send_wr* bind = connection_->take_chain();
@@ -263,7 +255,7 @@ TEST_F(RdmaConnectionTest, AWindowIsBoundBeforeItsCapsuleAndInvalidBeforeTheEnd)
 
 TEST_F(RdmaConnectionTest, AWindowThatCannotBeBoundEndsTheConnection) {
   open_with_windows();
-  Kept& read = kept_.emplace_back();
+  KeptCommand& read = kept_.emplace_back();
   read.in = piece(8192);
   connection_->submit(read);
   connection_->done({.wr_id = connection_->take_chain()->wr_id, .status = IBV_WC_MW_BIND_ERR});
@@ -272,7 +264,7 @@ TEST_F(RdmaConnectionTest, AWindowThatCannotBeBoundEndsTheConnection) {
 
 TEST_F(RdmaConnectionTest, DataInTheCapsuleNeedsNoWindow) {
   open_with_windows();
-  Kept& write = kept_.emplace_back();
+  KeptCommand& write = kept_.emplace_back();
   write.out = piece(4096);
   connection_->submit(write);
   EXPECT_EQ(connection_->take_chain()->opcode, IBV_WR_SEND);

@@ -139,7 +139,11 @@ void RdmaLink<V>::domain_open(typename V::Domain& domain, const RdmaMemory& memo
   enter(Life::kCreating);
   const uint32_t entries = connection_.options().entries;
   pair_ = verbs_.adopt(domain, std::move(*handle_),
-                       {.send_entries = entries * ways_.requests_max(), .pieces_max = RdmaConnection::kPiecesMax, .windows = ways_.has_windows ? entries : 0}, *this);
+                       {.send_entries = entries * ways_.requests_max(),
+                        .receive_entries = entries,
+                        .pieces_max = RdmaConnection::kPiecesMax,
+                        .windows = ways_.has_windows ? entries : 0},
+                       *this);
   handle_.reset();
 }
 

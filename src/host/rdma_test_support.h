@@ -126,7 +126,7 @@ class ScriptedRdmaTarget final : private verbs::ListenerEvents<verbs::MemoryHand
     if (pair_ == nullptr) {
       for (uint64_t slot = 0; slot < kSlots; ++slot) post_receive(slot);
     }
-    pair_ = verbs.adopt(*domain_, std::move(*request_), {.send_entries = 16, .inline_bytes = kInlineBytes}, *this);
+    pair_ = verbs.adopt(*domain_, std::move(*request_), {.send_entries = 16, .receive_entries = kSlots, .inline_bytes = kInlineBytes}, *this);
     request_.reset();
   }
   void on_completions() override {}

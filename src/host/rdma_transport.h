@@ -161,7 +161,6 @@ Result<void> RdmaTransport<V>::map_memory() {
 
 template <verbs::Verbs V>
 Result<void> RdmaTransport<V>::check(const verbs::Device& device) const {
-  if (device.receive_entries_max == 0) return fail(Errc::kUnsupported, fmt::format("{} has no shared receive queues", device.name));
   if (options_.has_windows && !device.has_windows) return fail(Errc::kUnsupported, fmt::format("{} has no memory windows of type 2, which remote invalidation needs", device.name));
   const auto enough = [&](const char* what, uint32_t has, uint32_t needed) -> Result<void> {
     if (needed <= has) return {};

@@ -20,6 +20,14 @@ void Tally::merge(const Tally& other) {
   latency_ns.merge(other.latency_ns);
 }
 
+WorkloadPath::WorkloadPath(Controller& controller)
+    : lender(controller.transport()),
+      transfer_max(controller.transfer_max()),
+      queue_entries(controller.queue_entries()),
+      failure([&controller] { return controller.failure(); }) {
+  for (size_t i = 0; i < controller.io_queue_count(); ++i) queues.push_back(&controller.io_queue(i));
+}
+
 /// Wakes run() from the mailbox, when no queue's code is on the stack.
 class Workload::Finished final : public Message {
  public:
@@ -37,7 +45,7 @@ class Workload::Finished final : public Message {
 /// One outstanding I/O, again and again.
 class Workload::Slot final : public Command {
  public:
-  Slot(Lane& lane, Transport& transport, size_t bytes) : lane_(lane), memory_(transport, bytes), buffer_(memory_.bytes()) { std::ranges::fill(buffer_, std::byte{0x57}); }
+  Slot(Lane& lane, MemoryLender& lender, size_t bytes) : lane_(lane), memory_(lender, bytes), buffer_(memory_.bytes()) { std::ranges::fill(buffer_, std::byte{0x57}); }
   void on_completed(const nvme::Cqe& cqe) override;
 
   Lane& lane_;
@@ -60,7 +68,7 @@ class Workload::Lane {
         chunks_(chunks),
         prng_(seed),
         ledger_(workload.options_.verify == Verify::kYes ? chunks : 0) {
-    for (uint16_t i = 0; i < workload.options_.queue_depth; ++i) slots_.push_back(std::make_unique<Slot>(*this, workload.controller_.transport(), workload.options_.io_bytes));
+    for (uint16_t i = 0; i < workload.options_.queue_depth; ++i) slots_.push_back(std::make_unique<Slot>(*this, workload.path_.lender, workload.options_.io_bytes));
   }
   void start() {
     for (auto& slot : slots_) {
@@ -232,20 +240,20 @@ void Workload::Lane::close_if_late(Instant now) {
   }
 }
 
-Result<std::unique_ptr<Workload>> Workload::create(Reactor& reactor, Controller& controller, const Extent& extent, const WorkloadOptions& options) {
-  const uint64_t queues = controller.io_queue_count();
+Result<std::unique_ptr<Workload>> Workload::create(Reactor& reactor, WorkloadPath path, const Extent& extent, const WorkloadOptions& options) {
+  const uint64_t queues = path.queues.size();
   const auto invalid = [](std::string_view text) { return fail(Errc::kInvalid, text); };
   if (queues == 0) return invalid("the controller granted no I/O queues");
   if (extent.lbas == 0) return invalid(fmt::format("namespace {} does not exist or is empty", extent.nsid));
   if (options.io_bytes == 0 || options.io_bytes % extent.lba_bytes != 0) {
     return invalid(fmt::format("--block-size {} is not a multiple of the namespace's block size {}", options.io_bytes, extent.lba_bytes));
   }
-  if (options.io_bytes > controller.transfer_max()) {
-    return invalid(fmt::format("--block-size {} is more than the controller moves in one command ({})", format_size(options.io_bytes), format_size(controller.transfer_max())));
+  if (options.io_bytes > path.transfer_max) {
+    return invalid(fmt::format("--block-size {} is more than one command moves ({})", format_size(options.io_bytes), format_size(path.transfer_max)));
   }
   if (options.io_bytes / extent.lba_bytes > 65536) return invalid("--block-size is more than 65536 logical blocks");
-  if (options.queue_depth == 0 || options.queue_depth > controller.queue_entries()) {
-    return invalid(fmt::format("--queue-depth {} does not fit the controller's queues of {} entries", options.queue_depth, controller.queue_entries()));
+  if (options.queue_depth == 0 || options.queue_depth > path.queue_entries) {
+    return invalid(fmt::format("--queue-depth {} does not fit queues of {} entries", options.queue_depth, path.queue_entries));
   }
   if (options.time <= Duration{} && options.io_count == 0) return invalid("neither --time nor --io-count ends the run");
   const uint64_t capacity = extent.lbas * extent.lba_bytes;
@@ -257,20 +265,20 @@ Result<std::unique_ptr<Workload>> Workload::create(Reactor& reactor, Controller&
     return invalid(fmt::format("a range of {} is too small for {} connections with --block-size {} and --queue-depth {}", format_size(size), queues,
                                format_size(options.io_bytes), options.queue_depth));
   }
-  return std::unique_ptr<Workload>{new Workload(reactor, controller, extent, options)};
+  return std::unique_ptr<Workload>{new Workload(reactor, std::move(path), extent, options)};
 }
 
-Workload::Workload(Reactor& reactor, Controller& controller, const Extent& extent, const WorkloadOptions& options)
-    : reactor_(reactor), controller_(controller), extent_(extent), options_(options), finished_(std::make_unique<Finished>(*this)) {
+Workload::Workload(Reactor& reactor, WorkloadPath path, const Extent& extent, const WorkloadOptions& options)
+    : reactor_(reactor), path_(std::move(path)), extent_(extent), options_(options), finished_(std::make_unique<Finished>(*this)) {
   Prng prng{options.seed};
   run_id_ = prng.next();
-  const uint64_t queues = controller.io_queue_count();
+  const uint64_t queues = path_.queues.size();
   const uint64_t size = options.size_bytes != 0 ? options.size_bytes : extent.lbas * extent.lba_bytes - options.offset_bytes;
   uint64_t chunks = size / options.io_bytes / queues;
   if (options.verify == Verify::kYes) chunks = std::min(chunks, kVerifiedChunksMax / queues);
   for (size_t i = 0; i < queues; ++i) {
     const uint64_t first = (options.offset_bytes + i * chunks * options.io_bytes) / extent.lba_bytes;
-    lanes_.push_back(std::make_unique<Lane>(*this, controller.io_queue(i), first, chunks, prng.next()));
+    lanes_.push_back(std::make_unique<Lane>(*this, *path_.queues[i], first, chunks, prng.next()));
   }
 }
 
@@ -295,12 +303,13 @@ Task<WorkloadReport> Workload::run() {
   report.io_errors = io_errors_;
   report.verify_errors = verify_errors_;
   report.blocks_verified = blocks_verified_;
-  report.first_error = controller_.failure() != nullptr ? std::string{controller_.failure()->what()} : first_error_;
+  const Error* failure = path_.failure();
+  report.first_error = failure != nullptr ? std::string{failure->what()} : first_error_;
   co_return std::move(report);
 }
 
 bool Workload::may_submit() {
-  if (is_stopping_ || controller_.failure() != nullptr) return false;
+  if (is_stopping_ || path_.failure() != nullptr) return false;
   if (options_.io_count != 0 && submitted_ >= options_.io_count) return false;
   if (deadline_ != Instant::never() && reactor_.clock().now() >= deadline_) return false;
   ++submitted_;

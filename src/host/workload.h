@@ -1,6 +1,6 @@
-// The engine of `weft perf`: keeps a number of reads and writes outstanding on every I/O queue of a controller, measures them, and checks
+// The engine of `weft perf`: keeps a number of reads and writes outstanding on every I/O queue of a controller (or of what stands for one), measures them, and checks
 // what it reads; after a verified run it reads back, unmeasured, every chunk that was written. One reactor; after start, nothing is allocated. Every queue has a part of the range for itself, so that verified writes
-// do not race. Owned by who runs it; the controller outlives it.
+// do not race. Owned by who runs it.
 #pragma once
 #include <functional>
 #include <memory>
@@ -39,6 +39,19 @@ struct WorkloadOptions {
   uint64_t seed = 1;
 };
 
+/// What a workload's I/O goes through: the I/O queues of a controller, or what stands for them. All of it outlives the workload.
+struct WorkloadPath {
+  WorkloadPath(Controller& controller);
+  WorkloadPath(MemoryLender& memory, uint64_t bytes_max, uint32_t entries, std::function<const Error*()> why_failed)
+      : lender(memory), transfer_max(bytes_max), queue_entries(entries), failure(std::move(why_failed)) {}
+
+  std::vector<Queue*> queues;
+  MemoryLender& lender;    // of memory for data
+  uint64_t transfer_max;   // bytes of one I/O
+  uint32_t queue_entries;  // I/Os outstanding in one queue
+  std::function<const Error*()> failure;  // why the queues take no more; null while they do
+};
+
 /// What one direction, or both together, have done.
 struct Tally {
   uint64_t ios = 0;  // completed with success
@@ -69,8 +82,8 @@ class Workload {
   /// Bytes of one ledger entry per chunk bound the range of a verified run.
   static constexpr uint64_t kVerifiedChunksMax = uint64_t{1} << 23;
 
-  /// Errors: kInvalid with the option that does not fit the namespace or the controller. Outlives: reactor and controller.
-  static Result<std::unique_ptr<Workload>> create(Reactor& reactor, Controller& controller, const Extent& extent, const WorkloadOptions& options);
+  /// Errors: kInvalid with the option that does not fit the namespace or the path. Outlives: the reactor.
+  static Result<std::unique_ptr<Workload>> create(Reactor& reactor, WorkloadPath path, const Extent& extent, const WorkloadOptions& options);
   ~Workload();
 
   /// `co_await workload.run()`: starts all I/O and goes on when the last has ended. Once.
@@ -84,14 +97,14 @@ class Workload {
   class Slot;
   class Finished;
 
-  Workload(Reactor& reactor, Controller& controller, const Extent& extent, const WorkloadOptions& options);
+  Workload(Reactor& reactor, WorkloadPath path, const Extent& extent, const WorkloadOptions& options);
   bool may_submit();
   void note_error(const std::string& what);
   void slot_ended();
   void on_watchdog();
 
   Reactor& reactor_;
-  Controller& controller_;
+  WorkloadPath path_;
   Extent extent_;
   WorkloadOptions options_;
   uint64_t run_id_;

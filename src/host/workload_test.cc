@@ -196,7 +196,7 @@ TEST_F(WorkloadTest, RefusesWhatDoesNotFit) {
   };
   const Row rows[] = {
       {"not a multiple", [](auto& o) { o.io_bytes = 1000; }},
-      {"more than the controller moves", [](auto& o) { o.io_bytes = 2 << 20; }},
+      {"more than one command moves", [](auto& o) { o.io_bytes = 2 << 20; }},
       {"--queue-depth 129", [](auto& o) { o.queue_depth = 129; }},
       {"beyond the end", [](auto& o) { o.size_bytes = 2 << 20; }},
       {"beyond the end", [](auto& o) { o.offset_bytes = 3 << 20; }},

@@ -86,6 +86,25 @@ MaybeContents smart(Controller& controller, uint32_t nsid) {
   return copy_of(smart_page(health, controller.features()));
 }
 
+std::vector<std::byte> smart_of_medium(std::vector<std::byte> page, bool is_degraded) {
+  page.resize(sizeof(nvme::SmartLog));
+  auto* smart = reinterpret_cast<nvme::SmartLog*>(page.data());
+  if (is_degraded) smart->critical_warning |= nvme::kWarningReliability;
+  return page;
+}
+
+/// In as many entries as this controller's log has. Queue and command are the target's own way to the device, and no host's.
+std::vector<std::byte> errors_of_medium(Controller& controller, NamespaceView& view, std::vector<std::byte> page) {
+  const size_t count = page.size() / sizeof(nvme::ErrorLogEntry);
+  page.resize(controller.errors().capacity() * sizeof(nvme::ErrorLogEntry));
+  const std::span entries{reinterpret_cast<nvme::ErrorLogEntry*>(page.data()), controller.errors().capacity()};
+  for (nvme::ErrorLogEntry& entry : entries.first(std::min(count, entries.size()))) {
+    entry.sqid = entry.cid = nvme::ErrorLogEntry::kNoCid;
+    entry.nsid = view.ns().nsid();
+  }
+  return page;
+}
+
 MaybeContents discovery(Controller& controller, const GetLogPage& request) {
   std::optional<DiscoveryLog>& log = controller.discovery_log();
   const LogRead read = request.offset_bytes == 0 || !log ? LogRead::kPresent : LogRead::kContinued;
@@ -128,6 +147,49 @@ MaybeContents contents_of(Controller& controller, const Command& command, const 
     case LogPage::kSanitizeStatus: break;
   }
   return std::unexpected(location::kCdw10);
+}
+
+void answer(Controller& controller, Command& command, const Contents& contents) {
+  const GetLogPage request = GetLogPage::from(command.sqe);
+  if (request.offset_bytes > contents.size) return fail_command(controller, command, status::kInvalidField, location::kCdw12);
+  copy_window(command.data.first(request.length_bytes), contents.bytes, request.offset_bytes);
+  std::ranges::fill(command.data.subspan(request.length_bytes), std::byte{0});
+  command.response_data = command.data;
+  if (!request.rae && LogPage(request.lid) == LogPage::kChangedNamespaces) controller.changed_namespaces().clear();
+  command.queue->complete(command, status::kSuccess);
+  // After the page, so that the host has read it when the next event comes.
+  if (!request.rae) controller.events().log_page_read(request.lid, contents.read);
+}
+
+// --- pages that a medium has ---------------------------------------------------------------------------------------------------------------
+
+/// Of one namespace, by its NSID. Of the controller (NSID 0h, FFFFFFFFh) they are this target's, about all of its namespaces and commands.
+bool is_of_medium(Controller& controller, const GetLogPage& request, uint32_t nsid) {
+  if (LogPage(request.lid) != LogPage::kSmart && LogPage(request.lid) != LogPage::kError) return false;
+  NamespaceView* view = controller.view().find(nsid);
+  return view != nullptr && view->info().has_logs;
+}
+
+void medium_has_answered(Controller& controller, Command& command, Result<std::vector<std::byte>> page) {
+  const GetLogPage request = GetLogPage::from(command.sqe);
+  NamespaceView* view = controller.view().find(command.sqe.nsid);
+  if (view == nullptr) return fail_command(controller, command, status::kInvalidField, location::kNsid);  // removed meanwhile
+  if (!page) return command.queue->complete(command, status::kInternalError);  // the device may be back soon
+  const bool is_smart = LogPage(request.lid) == LogPage::kSmart;
+  answer(controller, command, is_smart ? smart_of_medium(std::move(*page), view->ns().is_failed()) : errors_of_medium(controller, *view, std::move(*page)));
+}
+
+/// The device belongs to the home reactor; the command waits in kExecuting, so that it, its queue and its controller stay.
+void ask_medium(Controller& controller, Command& command) {
+  controller.shard().home().post([&controller, &command] {
+    const auto tell = [&controller, &command](Result<std::vector<std::byte>> page) {
+      controller.reactor().post([&controller, &command, page = std::move(page)]() mutable { medium_has_answered(controller, command, std::move(page)); });
+    };
+    const auto& namespaces = controller.subsystem().namespaces();
+    const auto found = namespaces.find(command.sqe.nsid);
+    if (found == namespaces.end()) return tell(fail(Errc::kNotFound, "the namespace was removed"));
+    found->second->bdev().read_log(LogPage(uint8_t(command.sqe.cdw10)), tell);
+  });
 }
 
 }  // namespace
@@ -222,17 +284,10 @@ void get_log_page(Controller& controller, Command& command) {
   if (!has_log_page(request.lid, controller.subsystem().kind())) return refuse(location::kCdw10);
   if (request.is_index) return refuse(kOffsetTypeLocation);  // IOS is 0 for every page
   if (request.offset_bytes % 4 != 0) return refuse(location::kCdw12);
+  if (is_of_medium(controller, request, command.sqe.nsid)) return ask_medium(controller, command);
   const auto contents = contents_of(controller, command, request);
   if (!contents) return refuse(contents.error());
-  if (request.offset_bytes > contents->size) return refuse(location::kCdw12);
-
-  copy_window(command.data.first(request.length_bytes), contents->bytes, request.offset_bytes);
-  std::ranges::fill(command.data.subspan(request.length_bytes), std::byte{0});
-  command.response_data = command.data;
-  if (!request.rae && LogPage(request.lid) == LogPage::kChangedNamespaces) controller.changed_namespaces().clear();
-  command.queue->complete(command, status::kSuccess);
-  // After the page, so that the host has read it when the next event comes.
-  if (!request.rae) controller.events().log_page_read(request.lid, contents->read);
+  answer(controller, command, *contents);
 }
 
 }  // namespace weft::nvmf

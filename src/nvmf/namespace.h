@@ -1,9 +1,11 @@
 // A namespace as the whole target knows it: identity, medium, counters, and the freezer that gives one command exclusive use of a range.
 // Owned by its Subsystem; immutable but for what is said to belong to the home reactor. Each shard has its own NamespaceView of it.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "bdev/bdev.h"
@@ -28,7 +30,13 @@ struct alignas(64) NamespaceCounters {
 class Namespace {
  public:
   Namespace(uint32_t nsid, NamespaceIdentity identity, std::unique_ptr<bdev::Bdev> bdev, Freezer::Shards shards)
-      : nsid_(nsid), identity_(identity), bdev_(std::move(bdev)), info_(bdev_->info()), counters_(shards.size()), freezer_(std::move(shards), nsid) {}
+      : nsid_(nsid),
+        identity_(identity),
+        bdev_(std::move(bdev)),
+        info_(bdev_->info()),
+        device_blocks_(info_.block_count),
+        counters_(shards.size()),
+        freezer_(std::move(shards), nsid) {}
 
   uint32_t nsid() const { return nsid_; }
   const NamespaceIdentity& identity() const { return identity_; }
@@ -39,11 +47,21 @@ class Namespace {
   const std::vector<NamespaceCounters>& all_counters() const { return counters_; }
 
   // --- on the home reactor only ---------------------------------------------------------------------------------------------------------
-  enum class Stage : uint8_t { kComing, kThere, kLeaving };
+  enum class Stage : uint8_t {
+    kComing,
+    kThere,
+    kAway,  // its device is: hosts do not see it, until the device is back
+    kLeaving,
+  };
   Stage stage() const { return stage_; }
   bool is_leaving() const { return stage_ == Stage::kLeaving; }
   void enter(Stage stage) { stage_ = stage; }
   void set_block_count(uint64_t block_count) { info_.block_count = block_count; }
+  /// Its device has so many blocks now. Returns how many the namespace is to have: all, if it had all before; else as many as it has, if they are still there.
+  uint64_t follow_device(uint64_t device_blocks) {
+    const bool had_all = info_.block_count == std::exchange(device_blocks_, device_blocks);
+    return had_all ? device_blocks : std::min(info_.block_count, device_blocks);
+  }
   Freezer& freezer() { return freezer_; }
 
   // --- on any reactor -------------------------------------------------------------------------------------------------------------------
@@ -62,6 +80,7 @@ class Namespace {
   NamespaceIdentity identity_;
   std::unique_ptr<bdev::Bdev> bdev_;
   bdev::Info info_;  // the device's, with the namespace's own size
+  uint64_t device_blocks_;  // when it was last asked
   Stage stage_ = Stage::kComing;
   std::vector<NamespaceCounters> counters_;  // by shard
   Freezer freezer_;

@@ -15,7 +15,8 @@ constexpr char kNoSubsystem[] = "the subsystem is being removed";
 Result<Namespace*> find_settled(Subsystem& subsystem, uint32_t nsid) {
   const auto found = subsystem.namespaces().find(nsid);
   if (found == subsystem.namespaces().end()) return fail(Errc::kNotFound, "no namespace of that NSID");
-  if (found->second->stage() != Namespace::Stage::kThere) return fail(Errc::kBusy, "the namespace is being added or removed");
+  const Namespace::Stage stage = found->second->stage();
+  if (stage != Namespace::Stage::kThere && stage != Namespace::Stage::kAway) return fail(Errc::kBusy, "the namespace is being added or removed");
   return found->second.get();
 }
 
@@ -39,7 +40,9 @@ void Target::add_namespace(Subsystem& subsystem, uint32_t nsid, NamespaceIdentit
                    Result<void> added = failed == results->end() ? Result<void>{} : std::unexpected(failed->error());
                    if (added && subsystem.is_leaving()) added = fail(Errc::kNotFound, kNoSubsystem);
                    if (!added) return withdraw(subsystem, nsid, [added, done = std::move(done)](Result<void>) mutable { done(added); });
-                   subsystem.namespaces().at(nsid)->enter(Namespace::Stage::kThere);
+                   Namespace& there = *subsystem.namespaces().at(nsid);
+                   there.enter(Namespace::Stage::kThere);
+                   watch_device(subsystem, there);
                    announce(subsystem, nsid);
                    done({});
                  });
@@ -81,6 +84,60 @@ void Target::resize_namespace(Subsystem& subsystem, uint32_t nsid, uint64_t bloc
                  [this, &subsystem, nsid, done = std::move(done)]() mutable {
                    announce(subsystem, nsid);
                    done({});
+                 });
+}
+
+void Target::watch_device(Subsystem& subsystem, Namespace& ns) {
+  // By name, and by message: when it is delivered, either may be gone.
+  ns.bdev().watch([this, index = subsystem.index(), nsid = ns.nsid()] {
+    home().post([this, index, nsid] { device_changed(index, nsid); });
+  });
+}
+
+void Target::device_changed(uint32_t index, uint32_t nsid) {
+  const auto found = std::ranges::find(subsystems_, index, [](const auto& each) { return each->index(); });
+  if (found == subsystems_.end()) return;
+  Subsystem& subsystem = **found;
+  const auto settled = find_settled(subsystem, nsid);
+  if (!settled) return;
+  Namespace& ns = **settled;
+  const auto available = ns.bdev().blocks_available();
+  if (!available) return hide(subsystem, ns, available.error());
+  const uint64_t before = ns.info().block_count;
+  const uint64_t block_count = ns.follow_device(*available);
+  if (block_count != before) {
+    WEFT_PROBE("nvmf/device-resized");
+    home().log().warn("{}: namespace {} has {} blocks now, instead of {}", ns.info().name, nsid, block_count, before);
+    resize_namespace(subsystem, nsid, block_count, [](Result<void>) {});
+  }
+  if (ns.stage() == Namespace::Stage::kAway) show(subsystem, ns);
+}
+
+/// What its device has ends by itself; hosts find that the namespace has gone.
+void Target::hide(Subsystem& subsystem, Namespace& ns, const Error& why) {
+  if (ns.stage() == Namespace::Stage::kAway) return;
+  WEFT_PROBE("nvmf/device-away");
+  home().log().error("{}: namespace {} is hidden until its device is back: {}", ns.info().name, ns.nsid(), why.what());
+  ns.enter(Namespace::Stage::kAway);
+  on_every_shard([&subsystem, nsid = ns.nsid()](Shard& shard) { shard.remove_namespace(subsystem, nsid, [] {}); },
+                 [this, &subsystem, nsid = ns.nsid()] { announce(subsystem, nsid); });
+}
+
+/// To hosts it is one that has just come, and what a failed flush of the time before has lost is no news to them.
+void Target::show(Subsystem& subsystem, Namespace& ns) {
+  ns.clear_failure();
+  ns.enter(Namespace::Stage::kComing);
+  auto results = std::make_unique<std::vector<Result<void>>>(shards_.size());
+  auto& opened = *results;
+  on_every_shard([&subsystem, &ns, &opened](Shard& shard) { opened[shard.index()] = shard.add_namespace(subsystem, ns); },
+                 [this, &subsystem, &ns, results = std::move(results)] {
+                   if (subsystem.is_leaving()) return withdraw(subsystem, ns.nsid(), [](Result<void>) {});
+                   ns.enter(Namespace::Stage::kThere);
+                   const auto failed = std::ranges::find_if(*results, [](const auto& result) { return !result; });
+                   if (failed != results->end()) return hide(subsystem, ns, failed->error());
+                   home().log().warn("{}: namespace {} is there again", ns.info().name, ns.nsid());
+                   announce(subsystem, ns.nsid());
+                   device_changed(subsystem.index(), ns.nsid());  // it may have gone again
                  });
 }
 
@@ -183,7 +240,7 @@ void Target::remove_subsystem(Subsystem& subsystem, Done done) {
 void Target::remove_namespaces(Subsystem& subsystem, Done done) {
   std::vector<uint32_t> there;
   for (const auto& [nsid, ns] : subsystem.namespaces()) {
-    if (ns->stage() == Namespace::Stage::kThere) there.push_back(nsid);
+    if (ns->stage() == Namespace::Stage::kThere || ns->stage() == Namespace::Stage::kAway) there.push_back(nsid);
   }
   for (const uint32_t nsid : there) withdraw(subsystem, nsid, [](Result<void>) {});
   // With those that were coming or going already. Controllers of refused Connects are gone when every shard has answered once more.

@@ -74,17 +74,31 @@ Result<void> Shard::add_namespace(Subsystem& subsystem, Namespace& ns) {
 void Shard::remove_namespace(Subsystem& subsystem, uint32_t nsid, std::move_only_function<void()> done) {
   SubsystemView& subsystem_view = view(subsystem);
   auto node = subsystem_view.by_nsid.extract(nsid);
-  if (node.empty()) return done();
+  removals_.push_back({subsystem.index(), nsid, std::move(done)});
+  if (node.empty()) return tell_removed(subsystem.index(), nsid);  // hidden before; commands may still be on it
   subsystem_view.table[nsid - 1] = nullptr;
   NamespaceView& leaving = *node.mapped();
   leaving_.push_back(std::move(node.mapped()));
-  leaving.on_idle([this, &leaving, done = std::move(done)]() mutable {
+  leaving.on_idle([this, &leaving] {
     // Not from inside: the view's caller is still in it.
-    reactor_.post([this, &leaving, done = std::move(done)]() mutable {
+    reactor_.post([this, &leaving, index = leaving.subsystem(), nsid = leaving.ns().nsid()] {
       std::erase_if(leaving_, [&](const auto& view) { return view.get() == &leaving; });
-      done();
+      tell_removed(index, nsid);
     });
   });
+}
+
+/// Those who wait for the last view of a namespace to go, when it has gone.
+void Shard::tell_removed(uint32_t subsystem, uint32_t nsid) {
+  const auto is_view = [&](const auto& view) { return view->subsystem() == subsystem && view->ns().nsid() == nsid; };
+  if (std::ranges::any_of(leaving_, is_view)) return;
+  const auto waits = [&](const Removal& each) { return each.subsystem == subsystem && each.nsid == nsid; };
+  std::vector<std::move_only_function<void()>> told;
+  for (Removal& each : removals_) {
+    if (waits(each)) told.push_back(std::move(each.done));
+  }
+  std::erase_if(removals_, waits);
+  for (auto& done : told) done();
 }
 
 void Shard::resize_namespace(Subsystem& subsystem, uint32_t nsid, uint64_t block_count) {

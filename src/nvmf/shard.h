@@ -37,7 +37,7 @@ class Shard {
 
   /// Opens the shard's channel to `ns` and shows it to the queues. Errors: what the device says.
   Result<void> add_namespace(Subsystem& subsystem, Namespace& ns);
-  /// Hides the namespace; calls `done` when the last command on it is over and its channel closed.
+  /// Hides the namespace, if it is not hidden; calls `done` when the last command on it is over and its channels are closed.
   void remove_namespace(Subsystem& subsystem, uint32_t nsid, std::move_only_function<void()> done);
   /// Queues of the shard are held to another size from now on. Nothing when the namespace is gone.
   void resize_namespace(Subsystem& subsystem, uint32_t nsid, uint64_t block_count);
@@ -88,6 +88,7 @@ class Shard {
  private:
   Shard(Target& target, size_t index, Reactor& reactor, std::unique_ptr<BufferPool> buffers, SlotPool slots);
   NamespaceView* find_view(uint32_t subsystem, uint32_t nsid);
+  void tell_removed(uint32_t subsystem, uint32_t nsid);
   /// Commands that have been with a device for `patience`.
   void time_out(Queue& queue, Duration patience);
   void watch_time();
@@ -101,7 +102,13 @@ class Shard {
   SlotPool slots_;
   std::vector<std::unique_ptr<SubsystemView>> views_;  // in the order in which they came
   DiscoveryFacts discovery_;
+  struct Removal {
+    uint32_t subsystem;  // index
+    uint32_t nsid;
+    std::move_only_function<void()> done;
+  };
   std::vector<std::unique_ptr<NamespaceView>> leaving_;  // removed, commands still on them
+  std::vector<Removal> removals_;                        // who waits for them
   IntrusiveList<Queue, &Queue::shard_link> queues_;
   size_t queue_count_ = 0;
   std::vector<std::unique_ptr<Controller>> controllers_;

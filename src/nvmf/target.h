@@ -42,11 +42,12 @@ class Target {
   // limits.removal_ms: then what was removed is hidden already, and goes when the device lets go of it.
 
   /// Shows the namespace to every shard, then to the hosts (an asynchronous event); `done` gets the first error, if any, in which case the
-  /// namespace is gone again. Errors: kExists, kLimit, kNotFound (the subsystem goes), the device's.
+  /// namespace is gone again. While its device is away (bdev::Bdev::watch()), hosts do not see it: what the device had not made stable may be lost, and
+  /// they are to know. Errors: kExists, kLimit, kNotFound (the subsystem goes), the device's.
   void add_namespace(Subsystem& subsystem, uint32_t nsid, NamespaceIdentity identity, std::unique_ptr<bdev::Bdev> bdev, Done done);
   /// Hides it from the hosts, waits for its commands, closes the device. Errors: kNotFound, kBusy (it comes or goes already), kTimedOut.
   void remove_namespace(Subsystem& subsystem, uint32_t nsid, Done done);
-  /// Gives it another number of blocks, as many as its device has at most, and tells the hosts. Commands beyond the new end fail with LBA Out of
+  /// Gives it another number of blocks (which also happens by itself, when the device says that it has another size), as many as its device has at most, and tells the hosts. Commands beyond the new end fail with LBA Out of
   /// Range; those that a device has then end as if nothing had happened, maybe after `done`. Errors: kNotFound, kBusy, kInvalid, kLimit, the
   /// device's.
   void resize_namespace(Subsystem& subsystem, uint32_t nsid, uint64_t block_count, Done done);
@@ -83,6 +84,10 @@ class Target {
 
   // reconfigure.cc
   void announce(Subsystem& subsystem, uint32_t nsid);
+  void watch_device(Subsystem& subsystem, Namespace& ns);
+  void device_changed(uint32_t subsystem, uint32_t nsid);
+  void hide(Subsystem& subsystem, Namespace& ns, const Error& why);
+  void show(Subsystem& subsystem, Namespace& ns);
   void withdraw(Subsystem& subsystem, uint32_t nsid, Done done);
   void change_discovery(std::function<void(Shard&)> on_shard, std::move_only_function<void()> then);
   void end_associations(Subsystem& subsystem, CloseReason reason, std::move_only_function<void()> then);

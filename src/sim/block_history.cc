@@ -37,6 +37,14 @@ BlockHistory::BlockHistory() {
                        .succeeded = 0});
 }
 
+/// A pair with no answer, too, may still come, and find the same value again: zeroes, or a copy.
+void BlockHistory::begin(Version version) {
+  for (Version& pair : versions_) {
+    if (pair.awaits && !pair.is_definite && version.may_be(*pair.awaits)) pair.replaces = kNoCommand;
+  }
+  versions_.push_back(std::move(version));
+}
+
 Version* BlockHistory::find(uint64_t id) {
   const auto found = std::ranges::find(versions_.rbegin(), versions_.rend(), id, &Version::id);
   return found == versions_.rend() ? nullptr : &*found;
@@ -183,7 +191,9 @@ void BlockHistory::maybe_exchanged(const Value& expected, uint64_t id, Tick now)
   if (second == nullptr || second->is_definite) return;
   auto found = candidates(expected, second->began, now);
   std::erase(found, second);
-  if (found.size() == 1) second->replaces = found.front()->id;
+  if (found.size() != 1) return;
+  second->replaces = found.front()->id;
+  second->awaits = expected;
 }
 
 bool BlockHistory::may_differ(const Value& value, uint64_t id, Tick began, Tick now) const {

@@ -53,6 +53,7 @@ struct Version {
   bool is_old = false;         // forget_old() drops it
   uint64_t before = kNoCommand;    // the command of a version that is known to be after it, whatever the times say
   uint64_t replaces = kNoCommand;  // fused: the command of the version that it follows directly, where that is known
+  std::optional<Value> awaits{};   // fused, with no answer: what the block held when it took effect, if it did
 
   bool may_be(const Value& wanted) const;
 };
@@ -78,7 +79,7 @@ class BlockHistory {
   BlockHistory();
 
   /// A command that may change the block has begun.
-  void begin(Version version) { versions_.push_back(std::move(version)); }
+  void begin(Version version);
   /// The version that command `id` makes here; null when it makes none, or when that is history.
   Version* find(uint64_t id);
   /// Command `id` succeeded now. A copy brought one of `brought`, or if that is absent, anything.

@@ -65,8 +65,7 @@ Writer Disk::submit(DiskClient& client, media::Operation& operation, uint64_t re
             .length = operation.length,
             .removals = removals};
   if (work.kind == media::Kind::kSync) {
-    work.coverage.end = number;
-    for (const auto& [other, outstanding] : operations_) work.coverage.under_way.push_back(other);
+    work.coverage = coverage_before(number);
   } else {
     WEFT_ASSERT(operation.length > 0);
   }
@@ -74,6 +73,16 @@ Writer Disk::submit(DiskClient& client, media::Operation& operation, uint64_t re
   if (moves_data(work.kind)) work.lent.assign(operation.data, operation.data + operation.length);
   operations_.emplace(number, std::move(work));
   return number;
+}
+
+Coverage Disk::coverage_before(Writer number) const {
+  Coverage coverage{.end = number, .under_way = {}};
+  for (const auto& [other, outstanding] : operations_) coverage.under_way.push_back(other);
+  return coverage;
+}
+
+void Disk::flush() {
+  if (!has_failed_sync_) blocks_.sync(coverage_before(next_number_));
 }
 
 void Disk::start(Writer number) {
@@ -301,18 +310,26 @@ void Disk::heal() {
 }
 
 void Disk::process_died() {
-  for (auto& [number, work] : operations_) {
-    work.client = nullptr;
-    const bool has_begun = work.state != State::kSubmitted && work.state != State::kReady;
-    if (!has_begun || work.result < 0 || random_.one_in(3)) continue;
-    if (work.kind == media::Kind::kSync) {
-      if (!has_failed_sync_) blocks_.sync(work.coverage);
-    } else {
-      take_effect(number, work, random_.one_in(2) ? kAllBlocks : BlockMask{random_.next()});
-    }
-  }
+  for (auto& [number, work] : operations_) die(number, work);
   world_.trace.note(world_.agenda.now(), "{}: its process died with {} operations", shape_.name, operations_.size());
   operations_.clear();
+}
+
+void Disk::abandon(Writer number) {
+  auto node = operations_.extract(number);
+  if (!node.empty()) die(number, node.mapped());
+}
+
+/// Takes effect now, in whole or in part, or never.
+void Disk::die(Writer number, Work& work) {
+  work.client = nullptr;
+  const bool has_begun = work.state != State::kSubmitted && work.state != State::kReady;
+  if (!has_begun || work.result < 0 || random_.one_in(3)) return;
+  if (work.kind == media::Kind::kSync) {
+    if (!has_failed_sync_) blocks_.sync(work.coverage);
+  } else {
+    take_effect(number, work, random_.one_in(2) ? kAllBlocks : BlockMask{random_.next()});
+  }
 }
 
 void Disk::power_cut() {

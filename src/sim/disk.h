@@ -73,9 +73,14 @@ class Disk {
   /// cannot do by nature (DiskOptions::is_unsupported) it still cannot.
   void heal();
 
+  /// Everything that is done is stable now: its controller was shut down in order. Does nothing after a failed sync.
+  void flush();
+
   // Crashes. Nobody is told of what was outstanding.
   /// Each outstanding operation has taken effect, in whole or in part, or has not. The cache stays.
   void process_died();
+  /// Forgets one operation as process_died() forgets all. Does nothing when there is none of that number.
+  void abandon(Writer number);
   /// As process_died(); then each block keeps the value of the last completed sync or any newer one.
   void power_cut();
 
@@ -119,6 +124,8 @@ class Disk {
     std::vector<std::byte> lent;  // what the memory must hold; of a write, also what is written
   };
 
+  /// Of a sync that is submitted now, with that number.
+  Coverage coverage_before(Writer number) const;
   void decide(Work& work);
   void fail(Work& work, int error_number);
   void succeed(Work& work);
@@ -132,6 +139,7 @@ class Disk {
   void land(Work& work, BlockMask which);
   void check_lent(const Work& work);
   void finish_all(State state);
+  void die(Writer number, Work& work);
 
   World world_;
   DiskShape shape_;

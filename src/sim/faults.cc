@@ -34,6 +34,7 @@ void Faults::later(Duration delay, F action) {
 
 void Faults::start() {
   setting_.network.set_options(plan_.network);
+  setting_.rdma.set_options({.request_lost_one_in = 40, .drain_silent_one_in = 20});
   if (!plan_.kinds.empty()) plan_next();
 }
 
@@ -55,6 +56,7 @@ void Faults::inject(FaultKind kind) {
       if (random_.one_in(3)) return setting_.network.ambush(random_.one_in(2) ? Ending::kFinish : Ending::kReset);
       setting_.network.cut(random_.one_in(2) ? Ending::kFinish : Ending::kReset,
                            random_.below(random_.one_in(2) ? 200 : 20'000));
+      setting_.rdma.cut();
       return;
     case FaultKind::kHold:
       return hold_a_link();
@@ -104,12 +106,40 @@ void Faults::inject(FaultKind kind) {
       target.remove_subsystem(subsystem);
       return later(draw_length(), [&target, subsystem] { target.add_subsystem(subsystem); });
     }
+    case FaultKind::kRdmaRemoval:
+      return remove_a_device();
+    case FaultKind::kRdmaPortDown: {
+      const size_t machine = any_machine();
+      setting_.rdma.take_port_down(machine);
+      return later(draw_length(), [this, machine] { setting_.rdma.take_port_up(machine); });
+    }
+    case FaultKind::kRdmaAddress:
+      return setting_.rdma.change_address(any_machine());
     case FaultKind::kClockJump: {
       TargetMachine& target = any_target();
       if (target.process() != nullptr) target.process()->jump_wall_clock(int64_t(random_.below(7'200'000)) - 3'600'000);
       return;
     }
   }
+}
+
+void Faults::remove_a_device() {
+  if (random_.one_in(2)) {
+    const size_t machine = any_target().machine();
+    setting_.rdma.remove_device(machine);
+    return later(draw_length(), [this, machine] { setting_.rdma.restore_device(machine); });
+  }
+  const size_t host = random_.below(stage_.hosts.size());
+  setting_.rdma.remove_device(stage_.hosts[host]->machine());
+  hosts_without_device_.insert(host);
+  later(draw_length(), [this, host] { give_a_device(host); });
+}
+
+/// A host does not look for another device by itself: its process is started again when there is one.
+void Faults::give_a_device(size_t host) {
+  if (hosts_without_device_.erase(host) == 0) return;
+  setting_.rdma.restore_device(stage_.hosts[host]->machine());
+  stage_.hosts[host]->crash();
 }
 
 void Faults::stall_a_target() {
@@ -178,6 +208,9 @@ void Faults::heal() {
   stage_.stranger.leave();
   setting_.network.set_options(kCalmNetwork);
   setting_.network.release_all();
+  setting_.rdma.set_options({});
+  for (const size_t host : std::set(hosts_without_device_)) give_a_device(host);
+  setting_.rdma.restore_all();
   for (const auto& target : stage_.targets) target->heal();
 }
 

@@ -9,6 +9,7 @@
 #include "sim/target_machine.h"
 
 #include <memory>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -35,10 +36,13 @@ class Faults {
   void inject(FaultKind kind);
   void hold_a_link();
   void hang_unheard();
+  void remove_a_device();
+  void give_a_device(size_t host);
   void stall_a_target();
   void change_a_namespace();
   void forbid_a_host();
   TargetMachine& any_target() { return *stage_.targets[random_.below(stage_.targets.size())]; }
+  size_t any_machine() { return random_.one_in(2) ? any_target().machine() : any_host().machine(); }
   HostMachine& any_host() { return *stage_.hosts[random_.below(stage_.hosts.size())]; }
   /// How long something lasts: mostly short, now and then longer than the time-outs.
   Duration draw_length();
@@ -50,6 +54,7 @@ class Faults {
   const FaultPlan& plan_;
   Prng random_;
   bool is_over_ = false;
+  std::set<size_t> hosts_without_device_;  // by place among the hosts
   uint64_t count_ = 0;
 };
 

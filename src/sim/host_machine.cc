@@ -22,7 +22,7 @@ HostMachine::HostMachine(const Setting& setting, Options options)
 void HostMachine::start() {
   WEFT_ASSERT(process_ == nullptr);
   ++life_;
-  process_ = std::make_unique<HostProcess>(setting_, machine(), random_.next());
+  process_ = std::make_unique<HostProcess>(setting_, machine(), options_.plan, random_.next());
   for (const AssociationPlan& association : options_.plan.associations) {
     const Session::Options session{.host = machine(),
                                    .number = options_.first_session + uint32_t(sessions_.size()),
@@ -47,6 +47,7 @@ void HostMachine::crash() {
   for (auto& session : sessions_) session->die();
   bury();
   setting_.network.process_died(machine());
+  setting_.rdma.process_died(machine());
   setting_.agenda.after(kRestartPause, [this, life = life_] {
     if (life == life_) start();
   });
@@ -88,8 +89,10 @@ void HostMachine::shut_down(std::function<void()> done) {
       past_commands_ = commands();
       past_associations_ = associations();
       sessions_.clear();
-      process_.reset();
-      done();
+      process_->close([this, done] {
+        process_.reset();
+        done();
+      });
     });
   }
 }

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
+#include <vector>
 
 namespace weft::sim {
 
@@ -17,6 +19,8 @@ class Memory final : public MemorySource {
 
   Result<Region> map(size_t size, std::string_view what) override;
 
+  /// What is mapped now, in no lasting order.
+  std::vector<std::span<std::byte>> regions() const;
   size_t mapped_bytes() const { return mapped_bytes_; }
   uint64_t requests() const { return requests_; }
   /// Requires: nobody touches any of it any more.
@@ -28,7 +32,11 @@ class Memory final : public MemorySource {
   std::optional<uint64_t> refused_;
   uint64_t requests_ = 0;
   size_t mapped_bytes_ = 0;
-  std::map<std::byte*, void*> regions_;  // and the allocation behind each; never walked in an order that shows
+  struct Mapping {
+    void* allocation;
+    size_t size;
+  };
+  std::map<std::byte*, Mapping> regions_;  // never walked in an order that shows
 };
 
 }  // namespace weft::sim

@@ -51,6 +51,7 @@ void Network::release(size_t from, size_t to) {
   if (holds_.erase({from, to}) == 0) return;
   trace_.note(agenda_.now(), "net: all goes from {} to {} again", from, to);
   resume_between(from, to);
+  if (released_) released_(from, to);
 }
 
 void Network::block(size_t from, size_t to) {

@@ -9,6 +9,7 @@
 #include "sim/trace.h"
 #include "sim/wire_tap.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -64,6 +65,11 @@ class Network {
   /// The next two machines that make one more connection lose the oldest that they have while the new one's Connect is judged.
   void ambush(Ending ending) { ambush_ = ending; }
 
+  /// Whether nothing goes that way now. For links that carry something else than this network's connections.
+  bool is_held(size_t from, size_t to) const { return holds_.contains({from, to}); }
+  /// Called when all goes that way again.
+  void on_release(std::function<void(size_t from, size_t to)> released) { released_ = std::move(released); }
+
   // --- machines
   // -------------------------------------------------------------------------------------------------------------------------
   /// The process of `machine` is gone with its sockets, and the kernel ends their connections.
@@ -71,6 +77,7 @@ class Network {
   /// The machine is without power: it says nothing, and knows no connection when it comes back.
   void power_lost(size_t machine);
   void power_returned(size_t machine);
+  bool is_without_power(size_t machine) const { return without_power_.contains(machine); }
 
   // --- what the checkers ask
   // --------------------------------------------------------------------------------------------------------------
@@ -101,14 +108,12 @@ class Network {
     return service != nullptr && service->events == events;
   }
   Duration delay() { return options_.latency + nanoseconds(int64_t(random_.below(uint64_t(options_.jitter.ns) + 1))); }
-  bool is_held(size_t from, size_t to) const { return holds_.contains({from, to}); }
   /// None: the link is not slow.
   std::optional<Duration> slowness(size_t from, size_t to) const;
   bool is_blocked(size_t from, size_t to) const { return blocks_.contains({from, to}); }
   /// The first command of a connection has come.
   void spring_ambush(const Connection& newest);
   void resume_between(size_t from, size_t to);
-  bool is_without_power(size_t machine) const { return without_power_.contains(machine); }
   void forget_machine(size_t machine, bool is_silent);
   void forget_finished();
 
@@ -123,6 +128,7 @@ class Network {
   std::map<std::pair<size_t, size_t>, Duration> slow_links_;
   std::optional<Ending> ambush_;
   std::set<size_t> without_power_;
+  std::function<void(size_t, size_t)> released_;
   std::vector<std::shared_ptr<Connection>> connections_;  // open at an end, in the order of their making
   uint64_t connection_count_ = 0;
   uint16_t next_port_ = kFirstPort;

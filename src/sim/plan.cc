@@ -3,6 +3,7 @@
 #include "base/prng.h"
 
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
 
 namespace weft::sim {
@@ -12,16 +13,18 @@ constexpr uint32_t kHostAdminEntries = 32;  // what our host asks for
 
 class Drawing {
  public:
-  Drawing(uint64_t seed, const Scenario& scenario) : random_(seed), scenario_(scenario) { plan_.seed = seed; }
+  Drawing(uint64_t seed, const Scenario& scenario) : random_(seed), nvme_random_(seed ^ 0x4e56), fabric_random_(seed ^ 0x5d3a), scenario_(scenario) { plan_.seed = seed; }
 
   Plan draw() {
     const size_t targets = scenario_.targets.value_or(1 + (one_in(4) ? random_.below(3) : 0));
     for (size_t i = 0; i < targets; ++i) plan_.targets.push_back(draw_target(i));
     const size_t hosts = scenario_.hosts.value_or(1 + random_.below(4));
     for (size_t i = 0; i < hosts; ++i) plan_.hosts.push_back(draw_host());
+    draw_fabrics();
     if (scenario_.hostile_limits.value_or(one_in(2))) {
       for (size_t i = 0; i < targets; ++i) draw_limits(i);
     }
+    for (size_t i = 0; i < targets; ++i) fit_receives(i);
     draw_faults();
     return std::move(plan_);
   }
@@ -47,6 +50,7 @@ class Drawing {
     limits.handshake_ms = 1000;
     limits.r2t_ms = limits.stalled_send_ms = limits.termination_ms = uint32_t(between(500, 3000));
     limits.io_timeout_ms = uint32_t(between(300, 3000));
+    limits.rdma_drain_ms = limits.rdma_linger_ms = 500;
     limits.association_ms = 2000;
     limits.shutdown_ms = uint32_t(between(100, one_in(8) ? 8000 : 2000));
     limits.old_association_ms = uint32_t(between(300, 6000));
@@ -65,16 +69,19 @@ class Drawing {
   NamespacePlan draw_namespace(size_t of) {
     NamespacePlan ns;
     // Many disks cost much memory: each has bounce buffers on every reactor.
-    const bool is_disk = scenario_.medium ? *scenario_.medium == "disk" : one_in(of > 8 ? 16 : 2);
+    const bool is_disk = scenario_.medium ? *scenario_.medium != "ram" : one_in(of > 8 ? 16 : 2);
     const bool is_delayed = one_in(6);
     ns.medium = is_disk ? (is_delayed ? MediumKind::kDelayedDisk : MediumKind::kDisk)
                         : (is_delayed ? MediumKind::kDelayedRam : MediumKind::kRam);
+    if (ns.medium == MediumKind::kDisk && is_nvme()) ns.medium = MediumKind::kNvme;
     ns.block_bytes = one_in(2) ? 4096 : 512;
     ns.blocks = between(64, 2048);
     ns.has_volatile_cache = !one_in(4);
     ns.is_there_at_start = !one_in(6);
     return ns;
   }
+
+  bool is_nvme() { return scenario_.medium == "nvme" || (!scenario_.medium && nvme_random_.one_in(3)); }
 
   HostPlan draw_host() {
     HostPlan host;
@@ -100,18 +107,51 @@ class Drawing {
     return host;
   }
 
-  /// Each limit may take its hostile value, but none below what this world's hosts need to be served at all.
-  void draw_limits(size_t index) {
-    uint32_t queues = 0, controllers = 0, slots = 0, entries = 2;
+  /// Of three worlds one has TCP alone, one RDMA alone, and one both, drawn for each association.
+  void draw_fabrics() {
+    constexpr std::array kKinds{"tcp", "rdma", "both"};
+    const std::string kind = scenario_.fabric.value_or(kKinds[fabric_random_.below(kKinds.size())]);
+    if (kind == "tcp") return;
+    for (HostPlan& host : plan_.hosts) {
+      host.has_windows = fabric_random_.one_in(3);
+      host.descriptors = fabric_random_.one_in(3) ? uint16_t(2 + fabric_random_.below(15)) : 1;
+      for (AssociationPlan& one : host.associations) {
+        if (kind == "both" && fabric_random_.one_in(2)) continue;
+        one.fabric = FabricKind::kRdma;
+        one.digests = {};
+      }
+    }
+  }
+
+  /// A receive costs memory that is touched; the default is for thousands of hosts. Twice: as in draw_limits().
+  void fit_receives(size_t index) { plan_.targets[index].limits.rdma_receives = 2 * needs_of(index).slots + 64; }
+
+  bool has_rdma() const {
+    return std::ranges::any_of(plan_.hosts, [](const HostPlan& host) {
+      return std::ranges::any_of(host.associations, [](const AssociationPlan& one) { return one.fabric == FabricKind::kRdma; });
+    });
+  }
+
+  /// What the hosts of this world need of a target, if nothing goes wrong.
+  struct Needs {
+    uint32_t queues = 0, controllers = 0, slots = 0;
+  };
+  Needs needs_of(size_t index) const {
+    Needs needs;
     for (const HostPlan& host : plan_.hosts) {
       for (const AssociationPlan& one : host.associations) {
         if (one.target != index) continue;
-        queues += 1 + one.io_queues;
-        ++controllers;
-        slots += kHostAdminEntries + uint32_t(one.io_queues) * one.queue_entries;
-        entries = std::max<uint32_t>(entries, one.queue_entries);
+        needs.queues += 1 + one.io_queues;
+        ++needs.controllers;
+        needs.slots += kHostAdminEntries + uint32_t(one.io_queues) * one.queue_entries;
       }
     }
+    return needs;
+  }
+
+  /// Each limit may take its hostile value, but none below what this world's hosts need to be served at all.
+  void draw_limits(size_t index) {
+    const auto [queues, controllers, slots] = needs_of(index);
     TargetPlan& target = plan_.targets[index];
     Limits& limits = target.limits;
     for (const LimitRow& row : kLimitTable) {
@@ -127,6 +167,7 @@ class Drawing {
     at_least(&Limits::controllers, 2 * controllers + 2);
     at_least(&Limits::slots_per_reactor, 2 * slots + 256);
     at_least(&Limits::namespaces, 64);
+    at_least(&Limits::rdma_completions, 8 * slots + 128 * queues + 512);
     at_least(&Limits::handshake_ms, 300);  // a connection that is held back for a moment must still get through
     at_least(&Limits::stalled_send_ms, 300);
     at_least(&Limits::r2t_ms, 300);
@@ -142,7 +183,11 @@ class Drawing {
     } else if (!one_in(10)) {
       // Some kinds, each run others: with all at once hosts would hardly ever get to work.
       for (const FaultName& fault : kFaultNames) {
-        if (one_in(4)) faults.kinds.push_back(fault.kind);
+        if (fault.kind >= FaultKind::kRdmaRemoval) {
+          if (has_rdma() && fabric_random_.one_in(3)) faults.kinds.push_back(fault.kind);
+        } else if (one_in(4)) {
+          faults.kinds.push_back(fault.kind);
+        }
       }
     }
     NetworkOptions& network = faults.network;
@@ -156,6 +201,8 @@ class Drawing {
   }
 
   Prng random_;
+  Prng nvme_random_;    // its own, as the next one
+  Prng fabric_random_;  // its own, so that a world over TCP is the same with and without it
   const Scenario& scenario_;
   Plan plan_;
 };

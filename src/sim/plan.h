@@ -12,7 +12,15 @@
 
 namespace weft::sim {
 
-enum class MediumKind : uint8_t { kRam, kDisk, kDelayedRam, kDelayedDisk };
+enum class MediumKind : uint8_t {
+  kRam,
+  kDisk,  // under UringBdev
+  kDelayedRam,
+  kDelayedDisk,
+  kNvme,  // a disk in an NVMe controller, under the driver
+};
+/// What an association runs over.
+enum class FabricKind : uint8_t { kTcp, kRdma };
 
 struct NamespacePlan {
   MediumKind medium = MediumKind::kRam;
@@ -37,6 +45,7 @@ struct TargetPlan {
 struct AssociationPlan {
   size_t target = 0;
   size_t subsystem = 0;
+  FabricKind fabric = FabricKind::kTcp;
   uint16_t io_queues = 1;
   uint16_t queue_entries = 32;
   host::Digests digests;
@@ -47,6 +56,8 @@ struct AssociationPlan {
 
 struct HostPlan {
   std::vector<AssociationPlan> associations;
+  uint16_t descriptors = 1;  // of a command's data over RDMA, where the target takes as many
+  bool has_windows = false;  // each command's data has a key of its own, which the target may invalidate
 };
 
 /// How often each kind of fault comes, and how the network and disks are while they do.

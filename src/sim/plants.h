@@ -13,7 +13,7 @@ struct Plant {
 };
 
 inline constexpr std::array kPlants{
-    Plant{"buffer-freed-early", "oracle", "the buffer of a read is given back before its data is sent"},
+    Plant{"buffer-freed-early", "oracle|crash", "the buffer of a read is given back before its data is sent"},
     Plant{"c2h-last-missing", "wire", "no C2HData has LAST_PDU"},
     Plant{"compare-too-little", "oracle|fused", "Compare looks at the first bytes only"},
     Plant{"completion-twice", "completion", "each response is sent twice"},
@@ -34,6 +34,12 @@ inline constexpr std::array kPlants{
     Plant{"queues-granted-beyond-limit", "limits", "Set Features grants one I/O queue too many"},
     Plant{"r2t-length-off-by-one", "wire", "an R2T asks for one byte too many"},
     Plant{"r2t-sent-twice", "wire", "each R2T is sent twice"},
+    Plant{"rdma-buffer-freed-early", "liveness|oracle|buffer-ownership|crash", "the buffer of a read is given back when its data is posted"},
+    Plant{"rdma-invalidates-unasked", "wire", "responses invalidate keys that nobody has asked to be invalidated"},
+    Plant{"rdma-key-used-after-invalidation", "wire", "data is written with a key that the response before it has invalidated"},
+    Plant{"rdma-reads-beyond-depth", "wire", "more READs are outstanding than was settled"},
+    Plant{"rdma-receives-overcommitted", "receive-room", "more capsules may come than there are receives"},
+    Plant{"rdma-response-before-data", "wire", "the response of a read goes before its data"},
     Plant{"response-after-success-flag", "completion", "a response follows data with the SUCCESS flag"},
     Plant{"sqhd-stuck", "completion", "SQHD does not advance"},
     Plant{"success-flag-with-flow-control", "wire", "the SUCCESS flag is used on queues with SQ flow control"},

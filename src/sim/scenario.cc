@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::string_view kKeys[] = {"targets",        "hosts",         "reactors",    "namespaces",
                                       "io_queues",      "queue_depth",   "duration_ms", "digests",
-                                      "hostile_limits", "rough_network", "medium",      "faults"};
+                                      "hostile_limits", "rough_network", "medium",      "fabric",
+                                      "faults"};
 constexpr int64_t kHourMs = 3'600'000;
 
 std::string known_faults() {
@@ -54,9 +55,16 @@ Scenario read(control::TomlTable table) {
   flag("digests", scenario.digests);
   flag("hostile_limits", scenario.hostile_limits);
   flag("rough_network", scenario.rough_network);
+  if (const auto fabric = table.string("fabric")) {
+    scenario.fabric = fabric->value;
+    const bool is_known = fabric->value == "tcp" || fabric->value == "rdma" || fabric->value == "both";
+    if (!is_known) table.report(fabric->at, "fabric is \"tcp\", \"rdma\" or \"both\"");
+  }
   if (const auto medium = table.string("medium")) {
     scenario.medium = medium->value;
-    if (medium->value != "ram" && medium->value != "disk") table.report(medium->at, "medium is \"ram\" or \"disk\"");
+    if (medium->value != "ram" && medium->value != "disk" && medium->value != "nvme") {
+      table.report(medium->at, "medium is \"ram\", \"disk\" or \"nvme\"");
+    }
   }
   if (const auto faults = table.strings("faults")) scenario.faults = read_faults(table, *faults);
   return scenario;

@@ -30,6 +30,9 @@ enum class FaultKind : uint8_t {
   kListenerChange,   // a listener goes, and comes back
   kSubsystemChange,  // a subsystem is deleted, and added again
   kClockJump,        // wall clocks jump
+  kRdmaRemoval,      // a machine's RDMA device goes, and another one comes
+  kRdmaPortDown,     // a machine's RDMA device sends and receives nothing for a while
+  kRdmaAddress,      // a machine's address moves: its connections end, and nobody tells the other ends
 };
 
 struct FaultName {
@@ -56,6 +59,9 @@ inline constexpr FaultName kFaultNames[] = {
     {FaultKind::kListenerChange, "listener-change"},
     {FaultKind::kSubsystemChange, "subsystem-change"},
     {FaultKind::kClockJump, "clock-jump"},
+    {FaultKind::kRdmaRemoval, "rdma-removal"},
+    {FaultKind::kRdmaPortDown, "rdma-port-down"},
+    {FaultKind::kRdmaAddress, "rdma-address-change"},
 };
 
 struct Scenario {
@@ -70,7 +76,8 @@ struct Scenario {
   std::optional<bool> rough_network;             // single bytes, short sends, corruption
   std::optional<int64_t> duration_ms;            // of the phase with faults
   std::optional<std::vector<FaultKind>> faults;  // only these
-  std::optional<std::string> medium;             // "ram" or "disk"
+  std::optional<std::string> medium;             // "ram", "disk" or "nvme"
+  std::optional<std::string> fabric;             // "tcp", "rdma" or "both"
 };
 
 /// Reads a scenario. Errors: kInvalid with the line, the key and what is allowed; kNotFound.

@@ -74,7 +74,11 @@ host::ConnectOptions Session::connect_options() const {
 
 Task<int> Session::run() {
   while (!is_ending_) {
-    controller_ = std::make_unique<host::Controller>(process_.reactor(), process_.transport(), connect_options());
+    if (!may_connect()) {
+      co_await Pause{process_.reactor(), kLook};
+      continue;
+    }
+    controller_ = std::make_unique<host::Controller>(process_.reactor(), process_.transport(options_.plan.fabric), connect_options());
     const Instant began = setting_.agenda.now();
     const auto connected = co_await controller_->connect();
     if (connected) {
@@ -93,6 +97,12 @@ Task<int> Session::run() {
     if (!is_ending_) co_await Pause{process_.reactor(), milliseconds(int64_t(1 + random_.below(kRetryPauseMaxMs)))};
   }
   co_return 0;
+}
+
+/// Over RDMA nobody may tell the target that a connection is lost: then a host that went on at once could be overtaken by its own old writes. It has to wait
+/// until the old association is over (NVMe TP 4129); the world knows when.
+bool Session::may_connect() const {
+  return options_.plan.fabric != FabricKind::kRdma || !setting_.rdma.is_unaware(options_.target.machine(), options_.host);
 }
 
 /// A host that was forbidden before it tried does not get in.

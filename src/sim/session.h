@@ -52,6 +52,7 @@ class Session {
 
  private:
   Task<int> run();
+  bool may_connect() const;
   Task<int> work();
   Task<int> fade_away();
   class LastCommand;

@@ -2,6 +2,7 @@
 #pragma once
 #include "sim/agenda.h"
 #include "sim/network.h"
+#include "sim/rdma_fabric.h"
 #include "sim/referee.h"
 #include "sim/trace.h"
 
@@ -29,6 +30,7 @@ struct Setting {
   Trace& trace;
   Referee& referee;
   Network& network;
+  RdmaFabric& rdma;
   Graveyard& graveyard;
 };
 

@@ -28,7 +28,7 @@ void TargetMachine::on_home(F action) {
 // ---------------------------------------------------------------------------------------------------------
 
 bool TargetMachine::has_namespace(size_t subsystem, size_t index) {
-  if (groups_[subsystem].subsystem == nullptr) return false;
+  if (process_ == nullptr || !process_->has_target() || groups_[subsystem].subsystem == nullptr) return false;
   const auto& namespaces = groups_[subsystem].subsystem->namespaces();
   const auto found = namespaces.find(uint32_t(index + 1));
   return found != namespaces.end() && !found->second->is_leaving();
@@ -73,6 +73,7 @@ void TargetMachine::remove_namespace(size_t subsystem, size_t index) {
 void TargetMachine::resize_namespace(size_t subsystem, size_t index, uint64_t blocks) {
   on_home([this, subsystem, index, blocks] {
     Place& place = this->place(subsystem, index);
+    if (place.nvme != nullptr) return;  // its size is the device's
     if (!has_namespace(subsystem, index) || place.is_being_added || place.is_being_resized || place.blocks == blocks)
       return;
     place.is_being_resized = true;
@@ -198,10 +199,11 @@ std::optional<Instant> TargetMachine::forbidden_since(size_t subsystem, const st
 void TargetMachine::listen() {
   on_home([this] {
     if (listening_) return;
-    const auto bound = process_->transport().listen(Network::address_of(machine(), kPort));
+    const net::Address address = Network::address_of(machine(), kPort);
+    const auto bound = process_->listen(address);
     WEFT_ASSERT(bound.has_value());
-    listening_ = *bound;
-    process_->target().set_listeners({{.host = bound->host, .port = bound->port}}, [] {});
+    listening_ = address;
+    process_->target().set_listeners({{.host = address.host, .port = address.port}, {.type = nvmf::TransportType::kRdma, .host = address.host, .port = address.port}}, [] {});
     setting_.trace.note(setting_.agenda.now(), "target {}: listens", machine());
   });
 }
@@ -209,8 +211,7 @@ void TargetMachine::listen() {
 void TargetMachine::unlisten() {
   on_home([this] {
     if (!listening_) return;
-    const auto done = process_->transport().unlisten(*std::exchange(listening_, std::nullopt));
-    WEFT_ASSERT(done.has_value());
+    process_->unlisten(*std::exchange(listening_, std::nullopt));
     process_->target().set_listeners({}, [] {});
     setting_.trace.note(setting_.agenda.now(), "target {}: listens no more", machine());
   });

@@ -4,6 +4,7 @@
 #include "bdev/ram/ram_bdev.h"
 #include "bdev/uring/uring_bdev.h"
 #include "sim/disk_medium.h"
+#include "sim/nvme_shapes.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -25,7 +26,9 @@ VolumeTraits traits_of(const NamespacePlan& plan, const Disk* disk, uint32_t nsi
                       .survives_the_process = disk != nullptr};
   if (disk == nullptr) return traits;
   traits.has_volatile_cache = plan.has_volatile_cache;
-  traits.deallocated = disk->shape().discarded_reads_zero ? Deallocated::kZeroed : Deallocated::kKeptOrZeroed;
+  // A controller may have no way to deallocate.
+  const bool is_zeroed = disk->shape().discarded_reads_zero && plan.medium != MediumKind::kNvme;
+  traits.deallocated = is_zeroed ? Deallocated::kZeroed : Deallocated::kKeptOrZeroed;
   return traits;
 }
 
@@ -37,7 +40,7 @@ TargetMachine::TargetMachine(const Setting& setting, Options options)
     Group& group = groups_.emplace_back();
     for (const NamespacePlan& ns : subsystem.namespaces) {
       Place place{.plan = ns, .blocks = ns.blocks};
-      if (ns.medium == MediumKind::kDisk || ns.medium == MediumKind::kDelayedDisk) {
+      if (ns.medium != MediumKind::kRam && ns.medium != MediumKind::kDelayedRam) {
         const DiskShape shape{.name = fmt::format("disk {}.{}.{}", machine(), groups_.size() - 1, group.places.size() + 1),
                               .size_bytes = (ns.blocks * ns.block_bytes + 4095) / 4096 * 4096,
                               .physical_block_bytes = ns.block_bytes,
@@ -45,7 +48,8 @@ TargetMachine::TargetMachine(const Setting& setting, Options options)
                               .has_volatile_cache = ns.has_volatile_cache,
                               .discarded_reads_zero = !random_.one_in(4)};
         place.disk = std::make_unique<Disk>(Disk::World{setting.agenda, setting.referee, setting.trace}, shape,
-                                            Prng{random_.next()}, draw_abilities());
+                                            Prng{random_.next()}, draw_abilities(ns.medium));
+        if (ns.medium == MediumKind::kNvme) place.nvme = make_controller(place);
       }
       place.volume = std::make_unique<Volume>(traits_of(place.plan, place.disk.get(), uint32_t(group.places.size() + 1)),
                                               setting.referee);
@@ -55,14 +59,22 @@ TargetMachine::TargetMachine(const Setting& setting, Options options)
 }
 
 /// What the disk cannot do for as long as it lives: the device above it finds another way.
-DiskOptions TargetMachine::draw_abilities() {
+DiskOptions TargetMachine::draw_abilities(MediumKind medium) {
   DiskOptions options;
-  if (!random_.one_in(4)) return options;
+  if (!random_.one_in(4) || medium == MediumKind::kNvme) return options;
   for (const media::Kind kind :
        {media::Kind::kWriteStable, media::Kind::kZero, media::Kind::kZeroDeallocate, media::Kind::kDiscard}) {
     options.is_unsupported[size_t(kind)] = random_.one_in(2);
   }
   return options;
+}
+
+std::unique_ptr<NvmeDevice> TargetMachine::make_controller(const Place& place) {
+  NvmeShape shape = draw_shape(random_);
+  shape.name = shape.serial = place.disk->shape().name;
+  return std::make_unique<NvmeDevice>(Disk::World{setting_.agenda, setting_.referee, setting_.trace}, shape,
+                                      std::vector<NvmeNamespace>{{.disk = place.disk.get(), .block_count = place.plan.blocks, .block_size = place.plan.block_bytes}},
+                                      Prng{random_.next()});
 }
 
 std::vector<Volume*> TargetMachine::volumes(size_t subsystem) {
@@ -195,15 +207,22 @@ void TargetMachine::add(size_t subsystem, size_t index, Added done) {
     });
     return done(fail(Errc::kBusy, "its disk has lost something"));
   }
-  auto device = make_device(place(subsystem, index));
-  if (!device) return done(std::unexpected(device.error()));
-  process_->target().add_namespace(*groups_[subsystem].subsystem, uint32_t(index + 1), make_identity(subsystem, index),
-                                   std::move(*device),
-                                   [this, subsystem, index, done = std::move(done)](Result<void> added) mutable {
-                                     Place& place = this->place(subsystem, index);
-                                     if (added && place.is_disk_well) expect_no_more(place);
-                                     done(std::move(added));
-                                   });
+  open_device(place(subsystem, index), [this, subsystem, index, done = std::move(done)](Result<std::unique_ptr<bdev::Bdev>> device) mutable {
+    if (!device) return done(std::unexpected(device.error()));
+    if (groups_[subsystem].subsystem == nullptr) return done(fail(Errc::kNotFound, "the subsystem has gone meanwhile"));
+    process_->target().add_namespace(*groups_[subsystem].subsystem, uint32_t(index + 1), make_identity(subsystem, index),
+                                     std::move(*device),
+                                     [this, subsystem, index, done = std::move(done)](Result<void> added) mutable {
+                                       Place& place = this->place(subsystem, index);
+                                       if (added && place.is_disk_well) expect_no_more(place);
+                                       done(std::move(added));
+                                     });
+  });
+}
+
+void TargetMachine::open_device(Place& place, NvmeSeat::Opened opened) {
+  if (place.nvme != nullptr) return process_->open_nvme(*place.nvme, std::move(opened));
+  opened(make_device(place));
 }
 
 /// Starting has failed half-way: the process ends in order, and another one tries.
@@ -255,6 +274,7 @@ void TargetMachine::crash() {
   setting_.trace.note(setting_.agenda.now(), "target {}: crashes", machine());
   bury();
   setting_.network.process_died(machine());
+  setting_.rdma.process_died(machine());
   for (Disk* disk : disks()) disk->process_died();
   lose_what_a_process_loses();
   start_after(kRestartPause);
@@ -264,6 +284,7 @@ void TargetMachine::cut_power() {
   if (state_ == State::kWithoutPower) return;
   setting_.trace.note(setting_.agenda.now(), "target {}: without power", machine());
   bury();
+  setting_.rdma.power_lost(machine());
   setting_.network.power_lost(machine());
   for (Disk* disk : disks()) disk->power_cut();
   lose_what_a_process_loses();
@@ -299,7 +320,7 @@ TargetMachine::Heal TargetMachine::fail_a_disk(FaultKind kind) {
   Place& place = this->place(subsystem, index);
   place.is_disk_well = false;
   expect(place, {ErrorKind::kMediaError, ErrorKind::kTimeout, ErrorKind::kFlushFailed, ErrorKind::kGone});
-  set_options_of(*place.disk, kind);
+  set_options_of(place, kind);
   return [this, subsystem, index] {
     this->place(subsystem, index).disk->heal();
     setting_.agenda.after(kAftermath, [this, subsystem, index] {
@@ -309,7 +330,8 @@ TargetMachine::Heal TargetMachine::fail_a_disk(FaultKind kind) {
   };
 }
 
-void TargetMachine::set_options_of(Disk& disk, FaultKind kind) {
+void TargetMachine::set_options_of(Place& place, FaultKind kind) {
+  Disk& disk = *place.disk;
   DiskOptions options = disk.options();
   options.short_one_in = random_.one_in(2) ? 1 + random_.below(8) : 0;
   switch (kind) {
@@ -328,6 +350,7 @@ void TargetMachine::set_options_of(Disk& disk, FaultKind kind) {
       options.lost_one_in = 1 + random_.below(50);
       options.outlier_one_in = 1 + random_.below(50);
   }
+  if (place.nvme != nullptr) options.short_one_in = 0;  // a controller transfers whole commands
   disk.set_options(options);
 }
 
@@ -340,12 +363,12 @@ void TargetMachine::reopen(size_t subsystem, size_t index) {
 }
 
 std::string TargetMachine::what_is_left() {
-  if (process_ == nullptr) return {};
+  if (process_ == nullptr || !process_->has_target()) return {};
   std::string left;
   const auto note = [&](std::string_view what, uint64_t count) {
     if (count > 0) left += fmt::format("{}{} {}", left.empty() ? "" : ", ", count, what);
   };
-  note("connections", process_->transport().totals().connections);
+  note("connections", process_->connections());
   for (const auto& shard : process_->target().shards()) {
     note(fmt::format("queues on reactor {}", shard->index()), shard->queue_count());
     note(fmt::format("controllers on reactor {}", shard->index()), shard->controller_count());

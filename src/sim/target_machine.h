@@ -82,6 +82,7 @@ class TargetMachine {
     NamespacePlan plan;
     uint64_t blocks;                                                      // how large it is to be
     std::unique_ptr<Disk> disk;                                           // null when the medium is none
+    std::unique_ptr<NvmeDevice> nvme;                                     // that has the disk; null when none has
     std::unique_ptr<KeptMemory> memory = std::make_unique<KeptMemory>();  // of a RAM disk
     std::unique_ptr<Volume> volume;
     std::vector<ErrorKind> expected;  // by the volume, until the namespace is opened on a disk that is well
@@ -113,6 +114,8 @@ class TargetMachine {
   void on_home(F action);
   void crash_if_something_was_lost();
   Place& place(size_t subsystem, size_t index) { return groups_[subsystem].places[index]; }
+  void open_device(Place& place, NvmeSeat::Opened opened);
+  std::unique_ptr<NvmeDevice> make_controller(const Place& place);
   Result<std::unique_ptr<bdev::Bdev>> make_device(Place& place);
   nvmf::NamespaceIdentity make_identity(size_t subsystem, size_t index);
   std::vector<Disk*> disks();
@@ -122,8 +125,8 @@ class TargetMachine {
   void lose_what_a_process_loses();
   void take_losses();
   void forget_process();
-  DiskOptions draw_abilities();
-  void set_options_of(Disk& disk, FaultKind kind);
+  DiskOptions draw_abilities(MediumKind medium);
+  void set_options_of(Place& place, FaultKind kind);
   void reopen(size_t subsystem, size_t index);
   void check_nothing_left();
 

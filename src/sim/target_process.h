@@ -7,8 +7,11 @@
 #include "sim/core.h"
 #include "sim/memory.h"
 #include "sim/net.h"
+#include "sim/nvme_seat.h"
 #include "sim/setting.h"
+#include "transport/rdma/acceptor.h"
 #include "transport/tcp/acceptor.h"
+#include "verbs/memory_verbs.h"
 
 #include <functional>
 #include <memory>
@@ -35,16 +38,24 @@ class TargetProcess {
   /// Requires: close() was called, or nothing was ever connected. A process that died is buried instead.
   ~TargetProcess();
 
+  /// Not any more once stop() has closed it, while the seats of NVMe devices are closed.
+  bool has_target() const { return target_ != nullptr; }
+  /// Requires: has_target().
   nvmf::Target& target() { return *target_; }
-  tcp::Acceptor<Net>& transport() { return *transport_; }
+  /// Over every fabric; on its home reactor.
+  Result<void> listen(const net::Address& address);
+  void unlisten(const net::Address& address);
+  uint64_t connections() const { return tcp_->totals().connections + rdma_->totals().connections; }
   Memory& memory() { return memory_; }
+  /// The namespace of an NVMe device of the machine; on the home reactor. Errors: the controller's. Requires: nobody waits for another one of it.
+  void open_nvme(NvmeDevice& hardware, NvmeSeat::Opened opened);
   size_t reactor_count() const { return rooms_.size(); }
   void stall(size_t reactor, Duration time) { rooms_[reactor]->core.stall(time); }
   void jump_wall_clock(int64_t milliseconds);
 
   /// Closes everything in order; `done` when nothing is left but to destroy it. On the agenda, not from a reactor.
   void stop(std::function<void()> done);
-  /// Destroys target and transport; only the memory is left to look at. Requires: stop() has called back.
+  /// Destroys target and transports; only the memory is left to look at. Requires: stop() has called back.
   void close();
   /// Nothing of it runs any more, and its memory is gone.
   void die();
@@ -68,18 +79,23 @@ class TargetProcess {
     Reactor reactor;
     Net net;
     net::Sockets sockets;
+    verbs::MemoryVerbs verbs;
   };
 
   TargetProcess(const Setting& setting, Options options);
   Result<void> make();
+  void close_target();
+  void close_seats(std::function<void()> done);
 
   Setting setting_;
   Options options_;
   Sink sink_;
   Memory memory_;
   std::vector<std::unique_ptr<Room>> rooms_;
+  std::vector<std::unique_ptr<NvmeSeat>> seats_;  // outlive the target, which has their block devices
   std::unique_ptr<nvmf::Target> target_;
-  std::unique_ptr<tcp::Acceptor<Net>> transport_;
+  std::unique_ptr<tcp::Acceptor<Net>> tcp_;
+  std::unique_ptr<rdma::Acceptor<verbs::MemoryVerbs>> rdma_;
 };
 
 }  // namespace weft::sim

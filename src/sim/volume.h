@@ -60,6 +60,8 @@ class Volume {
   void associated(uint32_t host);
   /// The machine lost power. Everything outstanding is dead.
   void power_cut();
+  /// The namespace's device was shut down in order: what was answered lasts.
+  void shut_down() { flushed_ = ++tick_; }
   /// The target's process died.
   void process_crashed();
   /// The namespace is another, empty one from now on, or all its contents are gone.

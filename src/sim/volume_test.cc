@@ -481,6 +481,14 @@ TEST(VolumeFused, UnansweredPairsTookEffectOnTopOfWhatTheyExpected) {
   twice.pair(b, status::kSuccess, status::kSuccess);
   twice.read(3, History::of(a));
   EXPECT_NE(twice.found(), "");
+
+  History zeroes_again;
+  Access& late = zeroes_again.begin_pair(3, kZeroes, 1);
+  zeroes_again.volume.lost(late);
+  zeroes_again.write(3, 2);
+  zeroes_again.succeed(zeroes_again.begin(AccessKind::kWriteZeroes, {3, 1}, 2));
+  zeroes_again.read(3, History::of(late));
+  EXPECT_FINE(zeroes_again);
 }
 
 TEST(VolumeFused, HalvesAgree) {

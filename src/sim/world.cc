@@ -16,7 +16,8 @@ World::World(const Plan& plan, Trace::Print print, Graveyard& graveyard)
       agenda_(plan.seed ^ 1),
       trace_(print),
       network_(agenda_, plan.seed ^ 2, trace_, checkers_.taps()),
-      setting_{agenda_, trace_, referee_, network_, graveyard},
+      rdma_({agenda_, trace_, referee_, network_, &checkers_.rdma_taps(agenda_)}, plan.seed ^ 5),
+      setting_{agenda_, trace_, referee_, network_, rdma_, graveyard},
       stranger_(setting_, plan.targets.size() + plan.hosts.size(), plan.seed ^ 3) {
   Prng random{plan.seed ^ 4};
   // Machines in the network: the targets, then the hosts, then the stranger.
@@ -90,6 +91,7 @@ Report World::run() {
 
 void World::check_now_and_then() {
   checkers_.check(agenda_.now());
+  rdma_.check();
   agenda_.after(WireCheckers::kCheckEvery, [this] { check_now_and_then(); });
 }
 
@@ -161,6 +163,9 @@ void World::end_targets() {
     referee_.fail("liveness", fmt::format("{} targets cannot end in order", missing));
   if (!referee_.finding() && network_.open_connections() > 0)
     referee_.fail("leak", fmt::format("{} connections are open at the end", network_.open_connections()));
+  if (!referee_.finding() && rdma_.open_connections() + rdma_.devices_in_use() > 0) {
+    referee_.fail("leak", fmt::format("{} queue pairs and {} domains are left at the end", rdma_.open_connections(), rdma_.devices_in_use()));
+  }
 }
 
 /// After a finding the world stops where it is.

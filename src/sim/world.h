@@ -51,6 +51,7 @@ class World {
   Referee referee_;
   WireCheckers checkers_{referee_};
   Network network_;
+  RdmaFabric rdma_;
   Setting setting_;
   Stranger stranger_;
   std::vector<std::unique_ptr<TargetMachine>> targets_;

@@ -14,7 +14,7 @@ struct Device {
   uint64_t message_bytes_max = uint64_t{1} << 30;  // of one work request's data
   uint32_t queue_pair_entries_max = 8192;     // work requests of a send queue
   uint32_t completion_entries_max = 32768;    // of a completion queue
-  uint32_t receive_entries_max = 8192;        // of a shared receive queue; 0: the device has none
+  uint32_t receive_entries_max = 8192;        // that the queue pairs of a domain share
   uint16_t initiated_reads_max = 16;          // RDMA READs that a queue pair may have outstanding (max_qp_init_rd_atom)
   uint16_t answered_reads_max = 16;           // RDMA READs of the peer that a queue pair answers at a time (max_qp_rd_atom)
   bool can_invalidate_remotely = false;       // SEND_WITH_INV works: memory management extensions

@@ -39,7 +39,7 @@ struct RegionRequest {
 
 struct DomainOptions {
   uint32_t completion_entries = 0;       // the completion queue never overflows: whoever adds queue pairs counts what may be outstanding
-  uint32_t receive_entries = 0;          // of the shared receive queue
+  uint32_t receive_entries = 0;          // of the receives that its queue pairs share
   std::vector<RegionRequest> regions{};  // each gets a key, in this order
 };
 
@@ -67,7 +67,8 @@ struct Posted {
   const void* refused = nullptr;  // the first ibv_send_wr or ibv_recv_wr that was not taken
 };
 
-/// What one reactor has on one device: a protection domain, memory regions, one completion queue for everything, one shared receive queue.
+/// What one reactor has on one device: a protection domain, memory regions, one completion queue for everything, and receives that
+/// its queue pairs share: a shared receive queue, or what stands for one on a device that has none.
 /// Requires of all but close(): on_open() came with success and close() was not called.
 template <typename D>
 concept Domain = requires(D domain, const D& constant, ibv_recv_wr* receives, std::span<ibv_wc> completions, size_t region, uint32_t count) {
@@ -77,13 +78,14 @@ concept Domain = requires(D domain, const D& constant, ibv_recv_wr* receives, st
   { constant.remote_key(region) } -> std::same_as<uint32_t>;
   // What IBV_WR_BIND_MW says it binds a window to.
   { constant.memory_region(region) } -> std::same_as<ibv_mr*>;
-  // Adds a chain of receives, each of one piece, to the shared receive queue.
+  // Adds a chain of receives, each of one piece. wr_id: with kReceiveBit (receives.h), which sends do not have, and none twice at a time.
+  // Posted::refused is not set where they are not one queue of the device's.
   { domain.post_receive(receives) } -> std::same_as<Posted>;
   // Takes what has completed, at most as many; fewer: there is no more. Negative: the completion queue is broken; on_removed() comes.
   { domain.poll(completions) } -> std::same_as<int>;
   // on_completions() comes for the next completion. One that came before this call may have been missed: poll once more.
   { domain.arm() };
-  // on_receives_low() comes once, when fewer than `count` receives are left.
+  // on_receives_low() comes once, when fewer than `count` receives are left in the shared receive queue; without one it never comes.
   { domain.set_receive_limit(count) };
   // Gives everything back. Requires: every queue pair of it has retired.
   { domain.close() };
@@ -91,6 +93,7 @@ concept Domain = requires(D domain, const D& constant, ibv_recv_wr* receives, st
 
 struct QueuePairOptions {
   uint32_t send_entries = 0;  // work requests that may be outstanding in the send queue
+  uint32_t receive_entries = 0;  // of the domain's receives: what its peer may use at a time. It has no more where there is no shared receive queue
   uint32_t inline_bytes = 0;  // data that a work request may carry inside: IBV_SEND_INLINE
   uint32_t pieces_max = 1;    // ibv_sge of a work request of the send queue
   uint32_t windows = 0;       // memory windows of type 2; Requires: 0, or Device::has_windows
@@ -125,10 +128,11 @@ class QueuePairEvents {
   virtual void on_established(const Agreement& agreement) = 0;
   /// Over, once: what is outstanding completes with IBV_WC_WR_FLUSH_ERR, and so does what is posted from now on.
   virtual void on_ended(const Ending& ending) = 0;
-  /// After on_ended(), once: no more receives are taken out of the shared receive queue for it (the last work request event). Those taken have
+  /// After on_ended(), once: no more of the shared receives are taken for it (the last work request event). Those taken have
   /// completed. A device may fail to say so; then who waits gives up in time and retires.
   virtual void on_drained() = 0;
-  /// After retire(), the last event: destroyed in the device; the object may be destroyed.
+  /// After retire(), the last event: destroyed in the device. The owner polls in this call what is left of its completions: from now on its
+  /// receives are others', and another queue pair may have its number. The object may be destroyed.
   virtual void on_retired() = 0;
 
  protected:

@@ -7,6 +7,7 @@
 #include "fuzz/input.h"
 #include "wire/fabrics/nqn.h"
 #include "wire/print.h"
+#include "wire/print_pcie.h"
 #include "wire/text_field.h"
 #include "wire/uuid.h"
 
@@ -65,6 +66,10 @@ void check_codecs(std::span<const std::byte> input) {
   WEFT_ASSERT(NumberOfQueues::from_wire(dword).to_wire() == dword);
   WEFT_ASSERT(AsyncEvent::from_dw0(dword).to_dw0() == (dword & 0xffff07));
   WEFT_ASSERT(Status::from_cqe(uint16_t(dword)).to_cqe() == (dword & 0xfffe));
+  WEFT_ASSERT(AdminQueueAttributes::from_wire(dword).to_wire() == (dword & 0x0fff0fff));
+  const uint64_t raw = front<weft::le64>(input);
+  WEFT_ASSERT(Cap::from_wire(raw).to_wire() == (raw & 0x08ff003fff01ffff));
+  check_printable(to_text(Cap::from_wire(raw)) + to_text(Cc{dword}) + csts_to_text(dword));
   const auto log = GetLogPage::from(front<Sqe>(input));
   WEFT_ASSERT(log.length_bytes % 4 == 0 && log.length_bytes > 0 && log.length_bytes <= uint64_t{4} << 32);
   const auto uuid = front<weft::Uuid>(input);

@@ -2,6 +2,7 @@
 #include "base/bytes.h"
 #include "wire/print.h"
 #include "wire/print_lines.h"
+#include "wire/print_pcie.h"
 
 #include <fmt/format.h>
 
@@ -12,8 +13,9 @@ namespace {
 std::string fields_of(const Sqe& sqe) {
   std::string out = fmt::format("cid {:#06x} nsid {:#x} psdt {}", sqe.cid, sqe.nsid, int(sqe.psdt()));
   if (sqe.fuse() != Fuse::kNone) fmt::format_to(std::back_inserter(out), " fuse {}", int(sqe.fuse()));
-  fmt::format_to(std::back_inserter(out), " sgl [{}] cdw10 {:08x} {:08x} {:08x} {:08x} {:08x} {:08x}", to_text(sqe.sgl),
-                 sqe.cdw10, sqe.cdw11, sqe.cdw12, sqe.cdw13, sqe.cdw14, sqe.cdw15);
+  const std::string data = sqe.psdt() == Psdt::kPrp ? to_text(prps_of(sqe)) : fmt::format("sgl [{}]", to_text(sqe.sgl));
+  fmt::format_to(std::back_inserter(out), " {} cdw10 {:08x} {:08x} {:08x} {:08x} {:08x} {:08x}", data, sqe.cdw10,
+                 sqe.cdw11, sqe.cdw12, sqe.cdw13, sqe.cdw14, sqe.cdw15);
   return out;
 }
 
@@ -37,6 +39,7 @@ std::string fabrics_to_text(const Sqe& sqe) {
 }  // namespace
 
 std::string_view name_of(AdminOpcode opcode) {
+  if (opcode == kDoorbellBufferConfig) return "Doorbell Buffer Config";
   switch (opcode) {
     case AdminOpcode::kDeleteIoSq:
       return "Delete I/O Submission Queue";
@@ -93,6 +96,8 @@ std::string to_text(Status status) {
 
 std::string to_text(const SglDescriptor& sgl) {
   switch (sgl.type) {
+    case kSglDataBlock:
+      return fmt::format("data address {:#x} length {}", sgl.address, sgl.length);
     case SglDescriptor::kDataBlockOffset:
       return fmt::format("in-capsule offset {:#x} length {}", sgl.address, sgl.length);
     case SglDescriptor::kTransportDataBlock:

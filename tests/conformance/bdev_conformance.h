@@ -24,9 +24,18 @@ constexpr uint64_t kSizeBytes = 64 << 20;
 class Environment {
  public:
   virtual ~Environment() = default;
+  /// Called first: on `reactor` the device will be used.
+  virtual void begin(Reactor& reactor) { (void)reactor; }
   virtual Result<std::unique_ptr<bdev::Bdev>> make_device(uint32_t block_size) = 0;
-  /// Called once for each cycle of the reactor; a millisecond passes for its timers anyway.
+  /// Of such a device.
+  virtual uint64_t size_bytes() const { return kSizeBytes; }
+  /// What passes for the timers of the reactor in one cycle.
+  virtual Duration cycle_time() const { return milliseconds(1); }
+  /// Called once for each cycle of the reactor.
   virtual void let_time_pass() {}
+  virtual void destroy(std::unique_ptr<bdev::Bdev> device) { device.reset(); }
+  /// The device and its channels on `reactor` have gone. What they left is to be tidied up.
+  virtual void end(Reactor& reactor) { (void)reactor; }
 
  protected:
   testing_support::HeapMemory memory_;
@@ -65,6 +74,7 @@ class BdevConformance : public ::testing::TestWithParam<Kind> {
  protected:
   void SetUp() override {
     environment_ = GetParam().make_environment();
+    environment_->begin(reactor_);
     auto device = environment_->make_device(GetParam().block_size);
     ASSERT_TRUE(device.has_value()) << device.error().what();
     device_ = std::move(*device);
@@ -74,7 +84,8 @@ class BdevConformance : public ::testing::TestWithParam<Kind> {
   }
   void TearDown() override {
     channel_.reset();
-    device_.reset();
+    environment_->destroy(std::move(device_));
+    environment_->end(reactor_);
     environment_.reset();  // before the reactor, which it may have pollers on
   }
 
@@ -83,7 +94,7 @@ class BdevConformance : public ::testing::TestWithParam<Kind> {
   template <std::predicate F>
   void wait_until(F is_done) {
     run_until(reactor_, [&] {
-      clock_.advance(milliseconds(1));
+      clock_.advance(environment_->cycle_time());
       environment_->let_time_pass();
       return is_done();
     });
@@ -131,7 +142,7 @@ class MemoryConformance : public BdevConformance {};
 TEST_P(BdevConformance, SaysWhatItIs) {
   const bdev::Info& info = device_->info();
   EXPECT_EQ(info.block_size, GetParam().block_size);
-  EXPECT_EQ(info.block_count * info.block_size, kSizeBytes);
+  EXPECT_EQ(info.block_count * info.block_size, environment_->size_bytes());
   EXPECT_GT(info.preferred_blocks, 0u);
   EXPECT_FALSE(info.is_read_only);
 }

@@ -8,6 +8,7 @@
 #include "media/memory_medium.h"
 #include "platform/linux/open_device.h"
 #include "platform/linux/temporary_directory.h"
+#include "tests/conformance/vfio_environment.h"
 
 #include <optional>
 
@@ -25,7 +26,7 @@ class FileEnvironment final : public Environment {
                                   .size_bytes = size_bytes_,
                                   .block_size = block_size,
                                   .filters = filters_},
-                                 engine_, memory_, log_);
+                                 {engine_, no_nvme_, memory_, log_});
   }
 
  private:
@@ -36,6 +37,7 @@ class FileEnvironment final : public Environment {
   Log log_{sink_};
   platform::TemporaryDirectory directory_;
   platform::MediaEngine engine_;
+  platform::NvmeEngine no_nvme_{{}, memory_, {}, log_};
 };
 
 class MemoryMediumEnvironment final : public Environment {
@@ -96,6 +98,10 @@ std::vector<Kind> all_kinds() {
 INSTANTIATE_TEST_SUITE_P(All, BdevConformance, ::testing::ValuesIn(all_kinds()), name_of);
 INSTANTIATE_TEST_SUITE_P(All, StorageConformance, ::testing::ValuesIn(storage_kinds()), name_of);
 INSTANTIATE_TEST_SUITE_P(All, MemoryConformance, ::testing::ValuesIn(memory_kinds()), name_of);
+
+// Where there are NVMe devices to be asked: in the guest (tests/guest).
+INSTANTIATE_TEST_SUITE_P(Vfio, BdevConformance, ::testing::ValuesIn(vfio_kinds()), name_of);
+INSTANTIATE_TEST_SUITE_P(Vfio, StorageConformance, ::testing::ValuesIn(vfio_kinds()), name_of);
 
 /// What takes a file system long must not keep the reactor's other commands waiting.
 class LargeFileTest : public BdevConformance {};

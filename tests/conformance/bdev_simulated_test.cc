@@ -1,9 +1,11 @@
-// The block device suites on production's device over the simulated disk: as it comes, rough, and behind filters.
+// The block device suites on production's devices over what is simulated: a disk as it comes, rough, and behind filters; an NVMe controller that
+// has everything, and one that has nothing that it need not have.
 #include "bdev/delay/delay_bdev.h"
 #include "bdev/error/error_bdev.h"
 #include "bdev/uring/uring_bdev.h"
 #include "sim/disk_medium.h"
 #include "tests/conformance/bdev_conformance.h"
+#include "tests/conformance/nvme_environment.h"
 
 namespace weft::conformance {
 namespace {
@@ -59,11 +61,17 @@ class FilteredEnvironment final : public Environment {
   DiskEnvironment below_{kShape, {}};
 };
 
+const sim::NvmeShape kRichController{.has_shadow_doorbells = true, .has_sgls = true};
+const sim::NvmeShape kPlainController{.queue_entries_max = 16, .mdts = 4, .wzsl = 6, .has_deallocate = false};
+const sim::DiskOptions kSlow{.latency_spread = milliseconds(5), .outlier_one_in = 100, .outlier = milliseconds(300)};
+
 std::vector<Kind> kinds() {
   return with_block_sizes(
       {{"SimulatedDisk", 0, [] { return std::make_unique<DiskEnvironment>(kShape, sim::DiskOptions{}); }},
        {"RoughDisk", 0, [] { return std::make_unique<DiskEnvironment>(kRoughShape, rough_options()); }},
-       {"FilteredDisk", 0, [] { return std::make_unique<FilteredEnvironment>(); }}});
+       {"FilteredDisk", 0, [] { return std::make_unique<FilteredEnvironment>(); }},
+       {"NvmeRich", 0, [] { return std::make_unique<NvmeEnvironment>(kRichController, sim::DiskOptions{}); }},
+       {"NvmePlain", 0, [] { return std::make_unique<NvmeEnvironment>(kPlainController, kSlow); }}});
 }
 
 INSTANTIATE_TEST_SUITE_P(Simulated, BdevConformance, ::testing::ValuesIn(kinds()), name_of);

@@ -15,6 +15,7 @@ namespace {
 class MemoryWorld {
  public:
   using Verbs = weft::verbs::MemoryVerbs;
+  static constexpr bool kHasSharedReceives = true;
   static std::string why_not() { return {}; }
   MemoryWorld() {
     fabric_.device.has_windows = true;
@@ -35,9 +36,11 @@ class MemoryWorld {
   std::array<Verbs, 2> sides_{Verbs{fabric_}, Verbs{fabric_}};
 };
 
+template <platform::SharedReceives kUse>
 class DeviceWorld {
  public:
   using Verbs = platform::IbVerbs;
+  static constexpr bool kHasSharedReceives = kUse == platform::SharedReceives::kWhereThereAre;
   static std::string why_not() { return address().empty() ? "WEFT_RDMA_ADDRESS names no device's address" : ""; }
   Verbs& verbs(VerbsSide side) { return sides_[size_t(side)].verbs; }
   void turn() {
@@ -61,7 +64,7 @@ class DeviceWorld {
     Verbs verbs;
   };
   static std::unique_ptr<platform::RdmaControl> started() {
-    auto control = platform::RdmaControl::start();
+    auto control = platform::RdmaControl::start(kUse);
     WEFT_ASSERT(control.has_value());
     return std::move(*control);
   }
@@ -70,7 +73,7 @@ class DeviceWorld {
   std::array<Side, 2> sides_{Side{*control_}, Side{*control_}};
 };
 
-using Worlds = ::testing::Types<MemoryWorld, DeviceWorld>;
+using Worlds = ::testing::Types<MemoryWorld, DeviceWorld<platform::SharedReceives::kWhereThereAre>, DeviceWorld<platform::SharedReceives::kNever>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Real, VerbsConformance, Worlds);
 
 }  // namespace

@@ -11,6 +11,6 @@ die() { printf 'guest: error: %s\n' "$*" >&2; exit 1; }
 # need COMMAND PACKAGE: stops with the name of the apt package when a command is missing.
 need() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null || die "$1 is missing: apt-get install $2"; }
 
-# The images depend on build_image.sh and image/* only: jobs reach the guest through the shared directory.
-image_hash() { (cd "$guest_dir" && sha256sum build_image.sh image/* | sha256sum | cut -c1-16); }
+# The images depend on build_image.sh, debian.sh and image/* only: jobs reach the guest through the shared directory.
+image_hash() { (cd "$guest_dir" && sha256sum build_image.sh debian.sh image/* | sha256sum | cut -c1-16); }
 image_dir() { printf '%s/%s\n' "$guest_cache" "$(image_hash)"; }

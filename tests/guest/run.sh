@@ -1,24 +1,37 @@
 #!/usr/bin/env bash
 # run.sh KERNEL JOB[,JOB...] [ARGUMENT...]: boots the guest with Linux KERNEL (6.12 or 6.1) and runs the jobs in it, one after the other.
 # A JOB is the name of a file in jobs/ or the path of a script; ARGUMENTs go to each. Succeeds only if the guest reached its end marker
-# and every job exited with 0; else prints the failed jobs' logs and the end of the console. A job that failed while the guest's own memory went
-# corrupt (corruption.sh) is repeated once, in a fresh boot with the jobs after it; that is said, and counted in the file `repeated`.
+# and every job exited with 0; else prints the failed jobs' logs and the end of the console.
 #
 # From the environment: WEFT_PORT (default 4420) and WEFT_NQN of the target, WEFT_ADDRESS (default 10.0.2.2, this machine's loopback),
-# WEFT_BINARY (what jobs that need a target inside the guest run there; they fail without it),
+# WEFT_FABRIC (tcp; rdma and iwarp: a target inside the guest, over soft-RoCE or siw; WEFT_TARGET there: weft or, for comparison, nvmet; nvme: as
+# rdma, on a machine with an IOMMU and two NVMe devices, and the jobs start the target),
+# WEFT_BINARY (what jobs that need a target inside the guest run there; they fail without it), WEFT_CONFORMANCE (tests/conformance, likewise),
 # WEFT_SHARE (a directory to share and keep; default: temporary, kept on failure), WEFT_JOB_LIMIT and WEFT_BOOT_LIMIT in seconds.
 set -euo pipefail
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-# shellcheck source=SCRIPTDIR/corruption.sh
-. "$(dirname "${BASH_SOURCE[0]}")/corruption.sh"
 
 [ $# -ge 2 ] || die "usage: run.sh KERNEL JOB[,JOB...] [ARGUMENT...]"
 kernel=$1 jobs=$2
 shift 2
 job_limit=${WEFT_JOB_LIMIT:-300} boot_limit=${WEFT_BOOT_LIMIT:-120}
+fabric=${WEFT_FABRIC:-tcp} inner_target=${WEFT_TARGET:-weft}
 need qemu-system-x86_64 qemu-system-x86
-"$guest_dir/build_image.sh"
+can_ask=${WEFT_CAN_ASK:-}
+# shellcheck disable=SC2054  # commas of QEMU's
+machine=(-machine pc)
+# shellcheck disable=SC2054
+[ "$fabric" != nvme ] || machine=(-machine q35,kernel-irqchip=split -device intel-iommu,intremap=on,caching-mode=on)
+# shellcheck disable=SC2054
+case $fabric in
+    tcp) machine+=(-accel tcg,thread=single -m 1024) ;;
+    # Host and target in one memory. Nothing outside has part in their conversation, so the guest's clock may count instructions: then time
+    # stands still while the guest waits for a processor, and no time-out of RDMA's few seconds comes from a busy machine.
+    rdma | iwarp | nvme) machine+=(-accel tcg,thread=single -icount shift=1 -m 1536) can_ask=1 ;;
+    *) die "no fabric $fabric; there are tcp, rdma, iwarp and nvme" ;;
+esac
+if [ "$fabric" = iwarp ]; then "$guest_dir/build_siw.sh"; else "$guest_dir/build_image.sh"; fi
 image=$(image_dir)
 [ -e "$image/vmlinuz-$kernel" ] || die "no kernel $kernel; there are: $(cd "$image" && echo vmlinuz-* | sed 's/vmlinuz-//g')"
 
@@ -43,14 +56,15 @@ fill_share() {
     local job
     mkdir -p "$share/logs" "$share/rpc"
     rm -rf "$share/jobs"
-    cp -r "$guest_dir/jobs" "$guest_dir/in_guest.sh" "$guest_dir/corruption.sh" "$share/"
+    cp -r "$guest_dir/jobs" "$guest_dir/in_guest.sh" "$guest_dir/target.sh" "$guest_dir/nvmet.sh" "$share/"
+    [ "$fabric" != iwarp ] || cp "$image/siw-$kernel.ko" "$share/siw.ko"
     # Jobs run programs of tests/e2e in the guest, and the target.
     mkdir -p "$share/e2e"
     cp -r "$guest_dir"/../e2e/{crash,hostile} "$share/e2e/"
     [ -z "${WEFT_BINARY:-}" ] || pack_binary "$WEFT_BINARY" "$share/weft"
+    [ -z "${WEFT_CONFORMANCE:-}" ] || pack_binary "$WEFT_CONFORMANCE" "$share/conformance"
     : >"$share/joblist"
     : >"$share/results"
-    : >"$share/repeated"
     for job in ${jobs//,/ }; do
         case $job in
             */*) cp "$job" "$share/jobs/"; job=$(basename "$job" .sh) ;;
@@ -62,13 +76,52 @@ fill_share() {
 export WEFT_ADDRESS=${WEFT_ADDRESS:-10.0.2.2}
 export WEFT_PORT=${WEFT_PORT:-4420}
 export WEFT_NQN=${WEFT_NQN:-nqn.2014-08.org.nvmexpress:weft-guest}
-export WEFT_OUTER=${WEFT_OUTER:-}
+export WEFT_FABRIC=$fabric
+export WEFT_TARGET=$inner_target
+export WEFT_CAN_ASK=$can_ask
 export WEFT_JOB_LIMIT=$job_limit
 ENV
 }
 
-# TCG because /dev/kvm may be there and hang; -no-reboot turns the reboot of panic=-1 into an exit. no_timer_check: on a loaded machine the
-# emulated timer does not tick in the few milliseconds that the kernel gives it at boot, and 6.1 panics.
+# The NVMe devices of fabric nvme: 1 has blocks of 512 bytes, 2 of 4096, and one place of 2 cannot be read: its last but one MiB.
+# Each is below a port that it can be pulled from.
+readonly disk_mib=320
+declare -rA block_bytes=([1]=512 [2]=4096)
+nvme_device() { echo "nvme,id=nvme$1,bus=port$1,serial=weft-nvme-$1,drive=disk$1,logical_block_size=${block_bytes[$1]},physical_block_size=${block_bytes[$1]}"; }
+
+# add_disks: fills `disks`, what QEMU is told of them, and of the pipe through which they are pulled and put back.
+add_disks() {
+    local n
+    for n in 1 2; do
+        truncate -s "${disk_mib}M" "$share/nvme$n.img"
+        disks+=(-blockdev "driver=file,filename=$share/nvme$n.img,node-name=file$n" -device "pcie-root-port,id=port$n,chassis=$n,slot=$n")
+    done
+    disks+=(-blockdev "driver=raw,node-name=disk1,file=file1"
+        -blockdev "driver=blkdebug,node-name=disk2,image=file2,inject-error.0.event=none,inject-error.0.iotype=read,inject-error.0.sector=$(((disk_mib - 2) * 2048))")
+    for n in 1 2; do disks+=(-device "$(nvme_device "$n")"); done
+    pipes=$(mktemp -d "${TMPDIR:-/tmp}/weft-monitor.XXXXXX")
+    mkfifo "$pipes/monitor.in" "$pipes/monitor.out"
+    disks+=(-chardev "pipe,id=monitor,path=$pipes/monitor" -mon chardev=monitor)
+    cat "$pipes/monitor.out" >"$share/monitor.log" &
+    drain=$!
+}
+
+# answer_machine: serves one request that a job put into the shared directory (`ask_machine` in jobs/lib.sh), if there is one.
+answer_machine() {
+    local verb n
+    [ -e "$share/rpc/machine" ] || return 0
+    read -r verb n <"$share/rpc/machine"
+    case $verb in
+        unplug) echo "device_del nvme$n" >"$pipes/monitor.in" ;;
+        plug) echo "device_add $(nvme_device "$n")" >"$pipes/monitor.in" ;;
+    esac
+    rm "$share/rpc/machine"
+}
+
+# TCG because /dev/kvm may be there and hang. Both processors in one thread of it: in two, QEMU 7.2 lets one run an instruction that the other
+# has just patched away, as Linux does with its own code at boot and for modules, and the kernel dies of it or, worse, lives on.
+# -no-reboot turns the reboot of panic=-1 into an exit. no_timer_check: on a loaded machine the emulated timer does not tick in the few
+# milliseconds that the kernel gives it at boot, and 6.1 panics.
 # Without cx16: QEMU before 8.0 leaves half a pointer in EFLAGS after a CMPXCHG16B whose flags were not yet computed; an interrupt there and
 # its return set the direction or the trap flag from it, and the kernel, whose allocators use the instruction, corrupts its own memory.
 boot() {
@@ -76,10 +129,10 @@ boot() {
     time_limit=$((boot_limit + $(wc -l <"$share/joblist") * job_limit))
     say "booting Linux $kernel: $(cut -d' ' -f1 "$share/joblist" | paste -sd' ') (limit $time_limit s, console in $console)"
     timeout --kill-after=5 "$time_limit" nice -n 5 qemu-system-x86_64 \
-        -accel tcg,thread=multi -cpu max,cx16=off -machine pc -m 1024 -smp 2 \
+        "${machine[@]}" -cpu max,cx16=off -smp 2 "${disks[@]}" \
         -nodefaults -no-user-config -display none -no-reboot -serial "file:$console" \
         -kernel "$image/vmlinuz-$kernel" -initrd "$image/initramfs-$kernel" \
-        -append "console=ttyS0 no_timer_check panic=-1 oops=panic mitigations=off loglevel=6" \
+        -append "console=ttyS0 no_timer_check panic=-1 oops=panic mitigations=off loglevel=6 intel_iommu=on" \
         -drive "file=$image/root.img,format=raw,if=virtio,snapshot=on" \
         -netdev user,id=net -device virtio-net-pci,netdev=net,romfile= -device virtio-rng-pci \
         -virtfs "local,path=$share,mount_tag=share,security_model=none" </dev/null >"$share/qemu.log" 2>&1 &
@@ -111,45 +164,24 @@ report() {
     cat "$share/qemu.log"
 }
 
-# run_boot: one boot of what is in the job list, to its end.
-run_boot() {
-    boot
-    tail -q -n 0 -f --pid="$qemu" "$share/results" | while read -r name status seconds; do
-        say "Linux $kernel: $name status $status ($seconds s)"
-    done &
-    wait "$qemu" || say "qemu ended with status $? (124: over the time limit)"
-    qemu=''
-    wait
-}
-
-# corrupted_job: the job at whose time the guest's own memory went corrupt, if that is what ended the boot.
-corrupted_job() {
-    local name
-    while read -r name _; do
-        grep -q "^$name 0 " "$share/results" && continue
-        if grep -q "^$name 75 " "$share/results"; then echo "$name"; fi
-        # The guest may not have lived to tell.
-        if ! grep -q "^$name " "$share/results" && shows_corruption <"$console" >/dev/null; then echo "$name"; fi
-        return
-    done <"$share/joblist"
-}
-
-# prepare_repeat JOB: what comes next is JOB and the jobs behind it. Fails when JOB has had its second try.
-prepare_repeat() {
-    ! grep -qx "$1" "$share/repeated" || return 1
-    say "GUEST MEMORY CORRUPT in job $1 of Linux $kernel, not by NVMe: the job is repeated in a fresh boot. The kernel says:"
-    cat "$share"/logs/dmesg.log "$console" | shows_corruption | sort -u
-    echo "$1" >>"$share/repeated"
-    mv "$console" "$share/console.before-$1.log"
-    sed -i "/^$1 /d" "$share/results"
-    sed -i "0,/^$1 /{/^$1 /!d}" "$share/joblist"
-}
-
 fill_share "$@"
-trap '[ -z "$qemu" ] || kill "$qemu" 2>/dev/null || true' EXIT
+disks=() pipes='' drain=''
+trap '[ -z "$qemu" ] || kill "$qemu" 2>/dev/null || true; [ -z "$pipes" ] || rm -rf "$pipes"' EXIT
 trap 'exit 143' TERM INT HUP
-run_boot
-while job=$(corrupted_job) && [ -n "$job" ] && prepare_repeat "$job"; do run_boot; done
+[ "$fabric" != nvme ] || add_disks
+boot
+tail -q -n 0 -f --pid="$qemu" "$share/results" | while read -r name status seconds; do
+    say "Linux $kernel: $name status $status ($seconds s)"
+done &
+while [ -n "$pipes" ] && kill -0 "$qemu" 2>/dev/null; do
+    answer_machine
+    sleep 0.2
+done
+wait "$qemu" || say "qemu ended with status $? (124: over the time limit)"
+qemu=''
+# It ends by itself, unless QEMU did not even begin.
+[ -z "$drain" ] || kill "$drain" 2>/dev/null || true
+wait || true
 if ! grep -q 'weft-guest: end status=0' "$console" || grep -qv ' 0 [0-9]*$' "$share/results"; then
     report
     exit 1

@@ -56,6 +56,8 @@ class DelayBdev final : public Bdev {
   DelayBdev(std::unique_ptr<Bdev> below, const DelayRule& rule) : below_(std::move(below)), rule_(rule) {}
   const Info& info() const override { return below_->info(); }
   Result<uint64_t> blocks_available() override { return below_->blocks_available(); }
+  void read_log(nvme::LogPage page, LogDone done) override { below_->read_log(page, std::move(done)); }
+  void watch(std::move_only_function<void()> on_change) override { below_->watch(std::move(on_change)); }
   Result<std::unique_ptr<Channel>> open_channel(Reactor& reactor) override {
     auto channel = below_->open_channel(reactor);
     if (!channel) return channel;

@@ -15,8 +15,9 @@
 #include "base/assert.h"
 #include "base/simulation.h"
 #include "bdev/bdev.h"
-#include "bdev/uring/bounce_buffers.h"
+#include "bdev/bounce_buffers.h"
 #include "bdev/media_status.h"
+#include "core/memory.h"
 #include "media/media.h"
 
 namespace weft::bdev {
@@ -36,7 +37,8 @@ class UringChannel final : public Channel, media::OperationOwner {
         alignment_(alignment),
         block_size_(info.block_size),
         discarded_reads_zero_(info.deallocated_reads_zero),
-        bounces_(std::move(bounce_region)),
+        bounce_region_(std::move(bounce_region)),
+        bounces_(bounce_region_.bytes()),
         zeroes_(std::move(zeroes)) {}
   ~UringChannel() override { WEFT_ASSERT(submitted_ == 0); }
 
@@ -239,6 +241,7 @@ class UringChannel final : public Channel, media::OperationOwner {
   bool has_zero_deallocate_ = true;  // likewise
   bool has_vanished_ = false;
   size_t submitted_ = 0;
+  Region bounce_region_;
   BounceBuffers bounces_;
   Region zeroes_;
   IntrusiveList<Io, &Io::link> waiting_for_bounce_;

@@ -1,4 +1,3 @@
-#include <charconv>
 #include <filesystem>
 
 #include "platform/linux/disks.h"
@@ -8,13 +7,6 @@ namespace weft::platform {
 namespace {
 
 namespace fs = std::filesystem;
-
-uint64_t read_number(const fs::path& path) {
-  const std::string word = read_word(path);
-  uint64_t number = 0;
-  std::from_chars(word.data(), word.data() + word.size(), number);
-  return number;
-}
 
 /// The first of the places where drivers put an identity. Those that several disks may share stand last.
 std::string identity_of(const fs::path& disk) {

@@ -5,7 +5,6 @@
 #include <sys/sysmacros.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "platform/linux/text_file.h"
 
@@ -13,29 +12,6 @@ namespace weft::platform {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// The names in a directory, sorted; none when it cannot be read.
-std::vector<std::string> names_in(const fs::path& directory) {
-  std::vector<std::string> names;
-  std::error_code failed;
-  for (fs::directory_iterator it{directory, failed}, end; !failed && it != end; it.increment(failed)) {
-    names.push_back(it->path().filename());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-bool is_there(const fs::path& path) {
-  std::error_code failed;
-  return fs::exists(path, failed);
-}
-
-std::optional<DeviceNumber> device_number_of(const fs::path& directory) {
-  const std::string text = read_word(directory / "dev");  // "8:1"
-  DeviceNumber device;
-  if (std::sscanf(text.c_str(), "%u:%u", &device.major, &device.minor) != 2) return std::nullopt;
-  return device;
-}
 
 /// "sdb1", of "DEVNAME=sdb1" in the device's uevent.
 std::string device_name(const fs::path& directory) {

@@ -3,15 +3,9 @@
 #include <optional>
 #include <string>
 
-#include "platform/linux/proc_tables.h"
+#include "platform/linux/sysfs.h"
 
 namespace weft::platform {
-
-/// Where the kernel tells. A test puts its own tree there.
-struct SystemRoot {
-  std::string proc = "/proc";
-  std::string sys = "/sys";
-};
 
 /// "mounted on /srv", "used as swap", "held by dm-0 (vg-data)", "its partition sdb1 is mounted on /". Nothing when no user is known, which does not mean
 /// that there is none: opening with O_EXCL finds those of other mount namespaces.

@@ -81,9 +81,9 @@ Result<void> check_contents(const DiskRequest& request, int fd, uint64_t size_by
     return could_read;
   });
   if (signature) {
-    return refuse(Errc::kExists, request, fmt::format("it holds {}: force=true takes it, and hosts may overwrite it", *signature));
+    return refuse(Errc::kExists, request, fmt::format("it holds {}: {} takes it, and hosts may overwrite it", *signature, request.force_flag));
   }
-  if (!could_read) return refuse(Errc::kIo, request, "it cannot be read, so what it holds is not known: force=true takes it");
+  if (!could_read) return refuse(Errc::kIo, request, fmt::format("it cannot be read, so what it holds is not known: {} takes it", request.force_flag));
   return {};
 }
 

@@ -10,6 +10,7 @@ struct DiskRequest {
   std::string path;
   uint32_t block_size = 0;  // 0: the device's own
   bool force = false;       // take it with a known signature; never overrides a user
+  const char* force_flag = "force=true";  // how whoever reads a refusal says so
 };
 
 /// Errors, with the path and the reason: kNotFound, kDenied, kBusy (names the user), kExists (names what it holds, and how to take it), kInvalid

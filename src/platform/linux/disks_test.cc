@@ -103,8 +103,9 @@ TEST_F(DisksTest, ADiskDoesAllOperationsAndFailsByThePathWhenItIsGone) {
     Reactor reactor{{}, clock, sink};
     EventLoop* const loops[] = {nullptr};
     MediaEngine engine{choice, loops, log};
+    NvmeEngine no_nvme{{}, memory, {}, log};
     const DeviceRequest request{.kind = DeviceKind::kDisk, .name = path_, .path = path_, .force = true};
-    auto device = open_device(request, engine, memory, log);
+    auto device = open_device(request, {engine, no_nvme, memory, log});
     ASSERT_TRUE(device.has_value()) << device.error().what();
     auto channel = std::move((*device)->open_channel(reactor).value());
     AlignedBytes data{8 * 512, 4}, back{8 * 512};

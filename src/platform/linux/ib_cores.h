@@ -40,8 +40,11 @@ struct DomainCore final : CmHandler, AsyncHandler {
 };
 
 struct PairCore final : CmHandler, AsyncHandler {
-  PairCore(IbQueuePair& other, Reactor& r, RdmaControl& c, DomainCore& d, rdma_cm_id* i) : half(other), reactor(r), control(c), domain(d), id(i) {}
-  void create(const verbs::QueuePairOptions& options, IbHandle::Kind kind);
+  PairCore(IbQueuePair& other, Reactor& r, RdmaControl& c, DomainCore& d, rdma_cm_id* i, IbHandle::Kind k)
+      : half(other), reactor(r), control(c), domain(d), id(i), origin(k), is_last_receive_taken(d.receives == nullptr) {}
+  void create(const verbs::QueuePairOptions& options);
+  /// Gives everything back: on_ready() with the error.
+  void fail(const Error& error);
   void accept(std::vector<std::byte> private_data, uint16_t reads);
   void connect(std::vector<std::byte> private_data, uint16_t answered_reads, uint8_t retries);
   void end(verbs::Ending::Kind kind, int error_number, std::span<const std::byte> private_data);
@@ -54,10 +57,11 @@ struct PairCore final : CmHandler, AsyncHandler {
   RdmaControl& control;
   DomainCore& domain;
   rdma_cm_id* id;
+  IbHandle::Kind origin;
   std::vector<ibv_mw*> windows;
   uint16_t reads = 0;  // of this side's
   bool is_ended = false;
-  bool is_last_receive_taken = false;  // the last work request event has come
+  bool is_last_receive_taken;  // the last work request event has come; without a shared receive queue there is none, and nothing to wait for
   bool is_drain_told = false;
 
  private:

@@ -44,7 +44,14 @@ void IbDomain::on_events(uint32_t) {
   if (has_news) events_.on_completions();
 }
 
+void IbDomain::note_receives(std::span<const ibv_wc> completions) {
+  for (const ibv_wc& completion : completions) {
+    if ((completion.wr_id & verbs::kReceiveBit) != 0) dealer_.polled(completion.wr_id);
+  }
+}
+
 void IbDomain::set_receive_limit(uint32_t count) {
+  if (receives_ == nullptr) return;
   control_.run([core = core_, count] {
     ibv_srq_attr attributes{.max_wr = 0, .max_sge = 0, .srq_limit = count};
     core->control.library().modify_srq(core->receives, &attributes, IBV_SRQ_LIMIT);  // refused: no warning comes, nothing else
@@ -109,6 +116,7 @@ Result<void> DomainCore::make_queues() {
   ::fcntl(channel->fd, F_SETFL, ::fcntl(channel->fd, F_GETFL) | O_NONBLOCK);
   completions = library.create_cq(device.context, int(options.completion_entries), this, channel, 0);
   if (completions == nullptr) return std::unexpected(Error::from_errno(errno, "ibv_create_cq of " + std::to_string(options.completion_entries)));
+  if (!device.has_shared_receives) return {};
   ibv_srq_init_attr attributes{.srq_context = static_cast<AsyncHandler*>(this), .attr = {.max_wr = options.receive_entries, .max_sge = 1, .srq_limit = 0}};
   receives = library.create_srq(pd, &attributes);
   if (receives == nullptr) return std::unexpected(Error::from_errno(errno, "ibv_create_srq of " + std::to_string(options.receive_entries)));

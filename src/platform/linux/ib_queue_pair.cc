@@ -20,10 +20,38 @@ std::span<const std::byte> private_data_of(const rdma_cm_event& event) {
 
 // --- the reactor's half -----------------------------------------------------------------------------------------------------------------------
 
-IbQueuePair::IbQueuePair(Reactor& reactor, RdmaControl& control, DomainCore& domain, rdma_cm_id* id, const verbs::QueuePairOptions& options,
+IbQueuePair::IbQueuePair(Reactor& reactor, RdmaControl& control, IbDomain& domain, rdma_cm_id* id, const verbs::QueuePairOptions& options,
                          verbs::QueuePairEvents& events, IbHandle::Kind kind)
-    : control_(control), events_(events), core_(new PairCore(*this, reactor, control, domain, id)) {
-  control_.run([core = core_, options, kind] { core->create(options, kind); });
+    : control_(control),
+      domain_(domain),
+      events_(events),
+      receive_entries_(options.receive_entries),
+      core_(new PairCore(*this, reactor, control, *domain.core_, id, kind)) {
+  control_.run([core = core_, options] { core->create(options); });
+}
+
+/// Receives are there before anybody can send.
+void IbQueuePair::made(std::vector<ibv_mw*> windows, ibv_qp* pair) {
+  pair_ = pair;
+  windows_ = std::move(windows);
+  if (domain_.receives_ == nullptr) {
+    if (const verbs::Posted posted = domain_.dealer_.add(*this, receive_entries_); posted.error_number != 0) {
+      domain_.dealer_.close(*this);
+      control_.run([core = core_, failed = posted.error_number] { core->fail(Error::from_errno(failed, "ibv_post_recv")); });
+      return;
+    }
+  }
+  events_.on_ready({});
+}
+
+void IbQueuePair::failed(IbQueuePair& half, IbDomain& domain, const Error& error) {
+  half.events_.on_ready(std::unexpected(error));
+  if (domain.receives_ == nullptr) domain.dealer_.remove(half);
+}
+
+void IbQueuePair::gone(IbQueuePair& half, IbDomain& domain) {
+  half.events_.on_retired();
+  if (domain.receives_ == nullptr) domain.dealer_.remove(half);
 }
 
 void IbQueuePair::accept(const verbs::AcceptOptions& options) {
@@ -41,26 +69,24 @@ void IbQueuePair::disconnect() {
 }
 
 void IbQueuePair::retire() {
+  if (domain_.receives_ == nullptr) domain_.dealer_.close(*this);
   control_.run([core = core_] { core->retire(); });
 }
 
 // --- the control thread's half ----------------------------------------------------------------------------------------------------------------
 
-void PairCore::create(const verbs::QueuePairOptions& options, IbHandle::Kind kind) {
+void PairCore::create(const verbs::QueuePairOptions& options) {
   id->context = static_cast<CmHandler*>(this);
   const int failed = make(options);
-  if (failed == 0) {
-    // Messages name the reactor's half only: when they arrive, this one may be gone.
-    return reactor.post([&half = half, pair = id->qp, its_windows = windows] {
-      half.pair_ = pair;
-      half.windows_ = its_windows;
-      half.events_.on_ready({});
-    });
-  }
-  const Error error = Error::from_errno(failed, id->qp == nullptr ? "rdma_create_qp" : "ibv_alloc_mw");
-  if (kind == IbHandle::Kind::kRequest) control.library().reject(id, nullptr, 0);
+  // Messages name the reactor's half only: when they arrive, this one may be gone.
+  if (failed == 0) return reactor.post([&half = half, pair = id->qp, its_windows = windows] { half.made(its_windows, pair); });
+  fail(Error::from_errno(failed, id->qp == nullptr ? "rdma_create_qp" : "ibv_alloc_mw"));
+}
+
+void PairCore::fail(const Error& error) {
+  if (origin == IbHandle::Kind::kRequest) control.library().reject(id, nullptr, 0);
   unmake();
-  reactor.post([&half = half, error] { half.events_.on_ready(std::unexpected(error)); });
+  reactor.post([&half = half, &its_domain = domain.half, error] { IbQueuePair::failed(half, its_domain, error); });
   delete this;
 }
 
@@ -69,7 +95,11 @@ int PairCore::make(const verbs::QueuePairOptions& options) {
                               .send_cq = domain.completions,
                               .recv_cq = domain.completions,
                               .srq = domain.receives,
-                              .cap = {.max_send_wr = options.send_entries, .max_recv_wr = 0, .max_send_sge = options.pieces_max, .max_recv_sge = 0, .max_inline_data = options.inline_bytes},
+                              .cap = {.max_send_wr = options.send_entries,
+                                      .max_recv_wr = domain.receives == nullptr ? options.receive_entries : 0,
+                                      .max_send_sge = options.pieces_max,
+                                      .max_recv_sge = domain.receives == nullptr ? 1u : 0u,
+                                      .max_inline_data = options.inline_bytes},
                               .qp_type = IBV_QPT_RC,
                               .sq_sig_all = 0};
   if (control.library().create_qp(id, domain.pd, &attributes) != 0) return errno;
@@ -164,7 +194,7 @@ void PairCore::tell_drained() {
 void PairCore::retire() {
   if (!std::exchange(is_ended, true)) control.library().disconnect(id);
   unmake();
-  reactor.post([&half = half] { half.events_.on_retired(); });
+  reactor.post([&half = half, &its_domain = domain.half] { IbQueuePair::gone(half, its_domain); });
   delete this;
 }
 

@@ -168,7 +168,7 @@ std::unique_ptr<IbDomain> IbVerbs::open(const verbs::Device& device, const verbs
 
 std::unique_ptr<IbQueuePair> IbVerbs::adopt(IbDomain& domain, IbHandle handle, const verbs::QueuePairOptions& options, verbs::QueuePairEvents& events) {
   const IbHandle::Kind kind = handle.kind();
-  return std::make_unique<IbQueuePair>(reactor_, control_, *domain.core_, handle.take(), options, events, kind);
+  return std::make_unique<IbQueuePair>(reactor_, control_, domain, handle.take(), options, events, kind);
 }
 
 Result<std::unique_ptr<IbListener>> IbVerbs::listen(const net::Address& address, verbs::ListenerEvents<IbHandle>& events) {

@@ -2,6 +2,7 @@
 // thread touches (ib_cores.h). Calls that may block are tasks for the control thread; what comes of them is a message to the reactor. Posting, polling
 // and arming are the provider's own functions, inline in libibverbs' header.
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -9,6 +10,8 @@
 #include "core/reactor.h"
 #include "platform/linux/event_loop.h"
 #include "platform/linux/rdma_control.h"
+#include "platform/linux/receive_dealer.h"
+#include "verbs/receives.h"
 #include "verbs/verbs.h"
 
 namespace weft::platform {
@@ -53,11 +56,16 @@ class IbDomain final : private FdHandler {
   uint32_t remote_key(size_t region) const { return regions_.at(region)->rkey; }
   ibv_mr* memory_region(size_t region) const { return regions_.at(region); }
   verbs::Posted post_receive(ibv_recv_wr* receives) {
+    if (receives_ == nullptr) return dealer_.post(receives);
     ibv_recv_wr* refused = nullptr;
     const int failed = ibv_post_srq_recv(receives_, receives, &refused);
     return {.error_number = failed, .refused = refused};
   }
-  int poll(std::span<ibv_wc> completions) { return ibv_poll_cq(completions_, int(completions.size()), completions.data()); }
+  int poll(std::span<ibv_wc> completions) {
+    const int count = ibv_poll_cq(completions_, int(completions.size()), completions.data());
+    if (receives_ == nullptr) note_receives(completions.first(size_t(std::max(count, 0))));
+    return count;
+  }
   void arm() { ibv_req_notify_cq(completions_, 0); }
   void set_receive_limit(uint32_t count);
   void close();
@@ -65,8 +73,10 @@ class IbDomain final : private FdHandler {
  private:
   friend struct DomainCore;
   friend class IbVerbs;
+  friend class IbQueuePair;
   void on_events(uint32_t epoll_events) override;
   void opened(Result<void> result);
+  void note_receives(std::span<const ibv_wc> completions);
 
   EventLoop& loop_;
   RdmaControl& control_;
@@ -77,12 +87,13 @@ class IbDomain final : private FdHandler {
   std::vector<ibv_mr*> regions_;
   ibv_comp_channel* channel_ = nullptr;
   ibv_cq* completions_ = nullptr;
-  ibv_srq* receives_ = nullptr;
+  ibv_srq* receives_ = nullptr;  // null: the device has none
+  ReceiveDealer dealer_;         // where it has none
 };
 
-class IbQueuePair final {
+class IbQueuePair final : private ReceiveQueue {
  public:
-  IbQueuePair(Reactor& reactor, RdmaControl& control, DomainCore& domain, rdma_cm_id* id, const verbs::QueuePairOptions& options, verbs::QueuePairEvents& events,
+  IbQueuePair(Reactor& reactor, RdmaControl& control, IbDomain& domain, rdma_cm_id* id, const verbs::QueuePairOptions& options, verbs::QueuePairEvents& events,
               IbHandle::Kind kind);
   uint32_t number() const { return pair_->qp_num; }
   ibv_mw& window(uint32_t index) { return *windows_.at(index); }
@@ -98,8 +109,16 @@ class IbQueuePair final {
 
  private:
   friend struct PairCore;
+  int post_receive(ibv_recv_wr* receives, ibv_recv_wr** refused) override { return ibv_post_recv(pair_, receives, refused); }
+  void made(std::vector<ibv_mw*> windows, ibv_qp* pair);
+  // Destroyed in the device, and so may the object be by the event: the domain takes back what its receive queue had.
+  static void failed(IbQueuePair& half, IbDomain& domain, const Error& error);
+  static void gone(IbQueuePair& half, IbDomain& domain);
+
   RdmaControl& control_;
+  IbDomain& domain_;
   verbs::QueuePairEvents& events_;
+  uint32_t receive_entries_;
   PairCore* core_;  // the control thread's
   // Of the core, once it is ready:
   ibv_qp* pair_ = nullptr;

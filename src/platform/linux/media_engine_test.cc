@@ -47,8 +47,9 @@ TEST_P(MediaEngineTest, CompletionsWakeASleepingReactor) {
   Reactor reactor{{.spin = Duration{0}}, *loop, sink};
   EventLoop* const loops[] = {loop.get()};
   MediaEngine engine{GetParam(), loops, log};
+  NvmeEngine no_nvme{{}, memory, {}, log};
   DeviceRequest request{.kind = DeviceKind::kFile, .name = "file", .path = directory.path("disk"), .size_bytes = 16 << 20};
-  auto device = open_device(request, engine, memory, log);
+  auto device = open_device(request, {engine, no_nvme, memory, log});
   ASSERT_TRUE(device.has_value()) << device.error().what();
   AlignedBytes data{8 * 512};
   std::thread thread{[&] {

@@ -22,13 +22,13 @@ bool may_lock_everything() {
 
 }  // namespace
 
-Result<void> check_memory_lock(size_t bytes, size_t locked_bytes) {
+Result<void> check_memory_lock(std::string_view who, size_t bytes, size_t locked_bytes) {
   rlimit limit{};
   ::getrlimit(RLIMIT_MEMLOCK, &limit);
   if (limit.rlim_cur == RLIM_INFINITY || locked_bytes + bytes <= limit.rlim_cur || may_lock_everything()) return {};
-  return fail(Errc::kLimit, fmt::format("RDMA needs {} of locked memory beside {} locked already, but the limit is {}: LimitMEMLOCK=infinity in "
+  return fail(Errc::kLimit, fmt::format("{} needs {} of locked memory beside {} locked already, but the limit is {}: LimitMEMLOCK=infinity in "
                                         "the service, `ulimit -l unlimited` in a shell, or smaller limits",
-                                        format_size(bytes), format_size(locked_bytes), format_size(limit.rlim_cur)));
+                                        who, format_size(bytes), format_size(locked_bytes), format_size(limit.rlim_cur)));
 }
 
 }  // namespace weft::platform

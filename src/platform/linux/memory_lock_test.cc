@@ -35,10 +35,10 @@ class MemoryLock : public ::testing::Test {
   rlimit before_{};
 };
 
-TEST_F(MemoryLock, AllowsWhatTheLimitAllows) { EXPECT_TRUE(check_memory_lock(32 << 10, 32 << 10)); }
+TEST_F(MemoryLock, AllowsWhatTheLimitAllows) { EXPECT_TRUE(check_memory_lock("RDMA", 32 << 10, 32 << 10)); }
 
 TEST_F(MemoryLock, SaysTheNumbersAndTheCure) {
-  const auto allowed = check_memory_lock(48 << 10, 32 << 10);
+  const auto allowed = check_memory_lock("RDMA", 48 << 10, 32 << 10);
   ASSERT_FALSE(allowed);
   EXPECT_EQ(allowed.error().code, Errc::kLimit);
   EXPECT_THAT(allowed.error().what(), ::testing::HasSubstr("48 KiB of locked memory beside 32 KiB locked already, but the limit is 64 KiB: LimitMEMLOCK"));

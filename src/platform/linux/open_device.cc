@@ -21,15 +21,14 @@ std::string caching_text(const OpenMedium& medium) {
   return fmt::format("O_DIRECT, {} byte units, memory aligned to {}", medium.alignment.offset, medium.alignment.memory);
 }
 
-Result<Device> device_on_medium(const DeviceRequest& request, Result<OpenedMedium> opened, MediaEngine& engine, MemorySource& memory,
-                                Log& log) {
+Result<Device> device_on_medium(const DeviceRequest& request, Result<OpenedMedium> opened, const DeviceMakers& makers) {
   if (!opened) return std::unexpected(opened.error());
   const MediumFacts& facts = opened->facts;
   if (facts.block_size != 512 && facts.block_size != 4096) {
     return fail(Errc::kInvalid, fmt::format("{}: blocks of {} bytes are not offered to hosts: say block_size=4096", request.name,
                                             facts.block_size));
   }
-  log.info("{}: {}, {} byte blocks, {}{}", request.name, format_size(facts.size_bytes), facts.block_size,
+  makers.log.info("{}: {}, {} byte blocks, {}{}", request.name, format_size(facts.size_bytes), facts.block_size,
            caching_text(opened->medium), facts.is_read_only ? ", read-only" : "");
   bdev::Info info{.name = request.name, .medium_id = facts.medium_id, .block_size = facts.block_size};
   info.block_count = facts.size_bytes / facts.block_size;
@@ -38,10 +37,10 @@ Result<Device> device_on_medium(const DeviceRequest& request, Result<OpenedMediu
   info.can_deallocate = facts.can_deallocate;
   info.deallocated_reads_zero = facts.deallocated_reads_zero;
   info.is_read_only = facts.is_read_only;
-  return engine.make_device(std::move(opened->medium), std::move(info), memory);
+  return makers.media.make_device(std::move(opened->medium), std::move(info), makers.memory);
 }
 
-Result<Device> open_bare_device(const DeviceRequest& request, MediaEngine& engine, MemorySource& memory, Log& log) {
+Result<Device> open_bare_device(const DeviceRequest& request, const DeviceMakers& makers) {
   const uint32_t block_size = request.block_size == 0 ? kBlockSizeDefault : request.block_size;
   const uint64_t block_count = request.size_bytes / block_size;
   const bool has_whole_blocks = block_count > 0 && request.size_bytes % block_size == 0;
@@ -51,15 +50,14 @@ Result<Device> open_bare_device(const DeviceRequest& request, MediaEngine& engin
       if (!has_whole_blocks) {
         return fail(Errc::kInvalid, fmt::format("{}: the size is not whole blocks of {} bytes", request.name, block_size));
       }
-      if (request.kind == DeviceKind::kRam) return bdev::make_ram(memory, request.name, block_count, block_size);
-      return bdev::make_null(memory, request.name, block_count, block_size, kNullLendBytes);
+      if (request.kind == DeviceKind::kRam) return bdev::make_ram(makers.memory, request.name, block_count, block_size);
+      return bdev::make_null(makers.memory, request.name, block_count, block_size, kNullLendBytes);
     case DeviceKind::kFile:
       return device_on_medium(
-          request, open_file({.path = request.path, .size_bytes = request.size_bytes, .block_size = request.block_size}), engine,
-          memory, log);
+          request, open_file({.path = request.path, .size_bytes = request.size_bytes, .block_size = request.block_size}), makers);
     case DeviceKind::kDisk:
-      return device_on_medium(
-          request, open_disk({.path = request.path, .block_size = request.block_size, .force = request.force}), engine, memory, log);
+      return device_on_medium(request, open_disk({.path = request.path, .block_size = request.block_size, .force = request.force}), makers);
+    case DeviceKind::kNvme: return makers.nvme.make_device(request.path, request.nsid);
   }
   WEFT_ASSERT(false);
   return fail(Errc::kInvalid, request.name);
@@ -72,8 +70,8 @@ Device put_before(Device below, const Filter& filter) {
 
 }  // namespace
 
-Result<Device> open_device(const DeviceRequest& request, MediaEngine& engine, MemorySource& memory, Log& log) {
-  auto device = open_bare_device(request, engine, memory, log);
+Result<Device> open_device(const DeviceRequest& request, const DeviceMakers& makers) {
+  auto device = open_bare_device(request, makers);
   if (!device) return device;
   for (size_t i = request.filters.size(); i > 0; --i) device = put_before(std::move(*device), request.filters[i - 1]);
   return device;

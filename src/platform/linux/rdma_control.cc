@@ -17,6 +17,7 @@ namespace weft::platform {
 namespace {
 
 constexpr int kRetryMs = 1000;
+constexpr uint32_t kDealtReceivesMax = 65536;  // of a domain, where no device limits them: bookkeeping
 
 void make_nonblocking(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
@@ -31,12 +32,15 @@ bool query_port(ibv_context* context, uint8_t number, ibv_port_attr& port) {
   return extended != nullptr && extended->query_port(context, number, &port, sizeof port) == 0;
 }
 
-/// Soft-RoCE has lost connections after remote invalidation in several kernels; hosts invalidate by themselves just as well.
-bool is_soft_roce(const ibv_device_attr& attributes) { return attributes.vendor_id == 0 || attributes.vendor_id == 0xffffff; }
+/// Soft-RoCE (vendor 0 or ffffffh) has lost connections after remote invalidation in several kernels; software iWARP (626d74h) refuses a SEND that invalidates
+/// and has its data inline, as a response has. Hosts invalidate by themselves just as well.
+bool is_software(const ibv_device_attr& attributes) {
+  return attributes.vendor_id == 0 || attributes.vendor_id == 0xffffff || attributes.vendor_id == 0x626d74;
+}
 
 }  // namespace
 
-Result<std::unique_ptr<RdmaControl>> RdmaControl::start() {
+Result<std::unique_ptr<RdmaControl>> RdmaControl::start(SharedReceives shared_receives) {
   const auto library = RdmaLibrary::load();
   if (!library) return std::unexpected(library.error());
   rdma_event_channel* channel = (*library)->create_event_channel();
@@ -50,7 +54,7 @@ Result<std::unique_ptr<RdmaControl>> RdmaControl::start() {
     (*library)->destroy_event_channel(channel);
     return std::unexpected(Error::from_errno(errno, "eventfd"));
   }
-  std::unique_ptr<RdmaControl> control{new RdmaControl(**library, channel, std::move(wake))};
+  std::unique_ptr<RdmaControl> control{new RdmaControl(**library, channel, std::move(wake), shared_receives)};
   control->thread_ = std::thread([raw = control.get()] { raw->work(); });
   return control;
 }
@@ -144,6 +148,7 @@ void RdmaControl::read_cm_events() {
       std::memcpy(private_data.data(), event->param.conn.private_data, event->param.conn.private_data_len);
       copy.param.conn.private_data = private_data.data();
     }
+    if (copy.event == RDMA_CM_EVENT_DEVICE_REMOVAL) removed(event->id->verbs);
     // Of a request the new id inherits the listener's context.
     auto* handler = static_cast<CmHandler*>(event->id->context);
     library_.ack_cm_event(event);
@@ -153,6 +158,22 @@ void RdmaControl::read_cm_events() {
       library_.destroy_id(copy.id);  // nobody listens yet: refused
     }
   }
+  if (std::exchange(has_removed_, false)) let_go_of_removed();
+}
+
+/// Whoever comes over that context again comes over another device.
+void RdmaControl::removed(const ibv_context* context) {
+  for (const auto& device : devices_) {
+    if (device->context == context) device->is_gone = true;
+  }
+  has_removed_ = true;
+}
+
+/// librdmacm closes a device with its last id only if it knows that it has gone, which it finds out when it is asked for all devices; until then the
+/// kernel cannot take a soft-RoCE or siw device away. It does not believe in the loss of the only one (rdma-core 44), and opens all others, which
+/// nobody minds but who takes one of those away.
+void RdmaControl::let_go_of_removed() {
+  if (ibv_context** devices = library_.get_devices(nullptr)) library_.free_devices(devices);
 }
 
 void RdmaControl::read_async_events(Watch& watch) {
@@ -203,11 +224,12 @@ IbDevice& RdmaControl::device_of(const rdma_cm_id& id) {
   if (library_.query_device(id.verbs, &attributes) == 0) {
     device->queue_pair_entries_max = uint32_t(attributes.max_qp_wr);
     device->completion_entries_max = uint32_t(attributes.max_cqe);
-    device->receive_entries_max = attributes.max_srq > 0 ? uint32_t(attributes.max_srq_wr) : 0;
+    device->has_shared_receives = attributes.max_srq > 0 && shared_receives_ == SharedReceives::kWhereThereAre;
+    device->receive_entries_max = device->has_shared_receives ? uint32_t(attributes.max_srq_wr) : kDealtReceivesMax;
     device->initiated_reads_max = uint16_t(std::clamp(attributes.max_qp_init_rd_atom, 0, 255));
     device->answered_reads_max = uint16_t(std::clamp(attributes.max_qp_rd_atom, 0, 255));
     device->has_windows = (attributes.device_cap_flags & (IBV_DEVICE_MEM_WINDOW_TYPE_2A | IBV_DEVICE_MEM_WINDOW_TYPE_2B)) != 0;
-    device->can_invalidate_remotely = (attributes.device_cap_flags & IBV_DEVICE_MEM_MGT_EXTENSIONS) != 0 && !is_soft_roce(attributes);
+    device->can_invalidate_remotely = (attributes.device_cap_flags & IBV_DEVICE_MEM_MGT_EXTENSIONS) != 0 && !is_software(attributes);
   }
   ibv_port_attr port{};
   if (query_port(id.verbs, id.port_num, port)) {
@@ -219,7 +241,7 @@ IbDevice& RdmaControl::device_of(const rdma_cm_id& id) {
 }
 
 Result<void> RdmaControl::lock_memory(size_t bytes) {
-  if (const auto allowed = check_memory_lock(bytes, locked_bytes_); !allowed) return allowed;
+  if (const auto allowed = check_memory_lock("RDMA", bytes, locked_bytes_); !allowed) return allowed;
   locked_bytes_ += bytes;
   return {};
 }

@@ -22,6 +22,7 @@ namespace weft::platform {
 struct IbDevice final : verbs::Device {
   ibv_context* context = nullptr;
   sockaddr_storage address{};  // one of its own, seen when somebody came over it
+  bool has_shared_receives = true;  // shared receive queues; else receives are dealt (receive_dealer.h)
   bool is_gone = false;
 };
 
@@ -43,10 +44,13 @@ class AsyncHandler {
   ~AsyncHandler() = default;
 };
 
+/// Whether a device's shared receive queues are used. Without, any device does as those that have none: for tests.
+enum class SharedReceives : uint8_t { kWhereThereAre, kNever };
+
 class RdmaControl {
  public:
   /// Errors: kUnsupported (no libraries), kNotFound or kDenied (no /dev/infiniband/rdma_cm), with what to install, load or allow.
-  static Result<std::unique_ptr<RdmaControl>> start();
+  static Result<std::unique_ptr<RdmaControl>> start(SharedReceives shared_receives = SharedReceives::kWhereThereAre);
   /// Runs what was given to it, then ends. Requires: every domain, queue pair and listener is closed; no handle is left.
   ~RdmaControl();
   /// Ends the thread, after what it was given; what is given to it later is never run. Idempotent.
@@ -79,21 +83,26 @@ class RdmaControl {
     const void* owner;
     std::move_only_function<bool()> again;
   };
-  RdmaControl(const RdmaLibrary& library, rdma_event_channel* channel, UniqueFd wake) : library_(library), channel_(channel), wake_(std::move(wake)) {}
+  RdmaControl(const RdmaLibrary& library, rdma_event_channel* channel, UniqueFd wake, SharedReceives shared_receives)
+      : library_(library), channel_(channel), wake_(std::move(wake)), shared_receives_(shared_receives) {}
   void work();
   void run_tasks();
   void run_retries();
   void read_cm_events();
+  void removed(const ibv_context* context);
+  void let_go_of_removed();
   void read_async_events(Watch& watch);
   void dispatch(Watch& watch, const ibv_async_event& event);
 
   const RdmaLibrary& library_;
   rdma_event_channel* channel_;
   UniqueFd wake_;
+  SharedReceives shared_receives_;
   std::mutex mutex_;
   std::deque<std::move_only_function<void()>> tasks_;  // under mutex_
   bool is_stopping_ = false;                           // under mutex_
   std::vector<std::unique_ptr<IbDevice>> devices_;
+  bool has_removed_ = false;  // since let_go_of_removed()
   std::vector<std::unique_ptr<Watch>> watches_;
   std::vector<Retry> retries_;
   std::chrono::steady_clock::time_point retried_{};

@@ -66,6 +66,8 @@ Result<RdmaLibrary> load_now() {
   cm.find(library.notify, "rdma_notify");
   cm.find(library.get_cm_event, "rdma_get_cm_event");
   cm.find(library.ack_cm_event, "rdma_ack_cm_event");
+  cm.find(library.get_devices, "rdma_get_devices");
+  cm.find(library.free_devices, "rdma_free_devices");
   for (const std::string& missing : {verbs.missing(), cm.missing()}) {
     if (!missing.empty()) return fail(Errc::kUnsupported, fmt::format("RDMA needs the packages libibverbs1, librdmacm1 and ibverbs-providers ({})", missing));
   }

@@ -28,6 +28,8 @@ struct RdmaLibrary {
   decltype(&::rdma_notify) notify;
   decltype(&::rdma_get_cm_event) get_cm_event;
   decltype(&::rdma_ack_cm_event) ack_cm_event;
+  decltype(&::rdma_get_devices) get_devices;
+  decltype(&::rdma_free_devices) free_devices;
   // libibverbs
   decltype(&::ibv_get_device_name) get_device_name;
   decltype(&::ibv_query_device) query_device;

@@ -34,4 +34,11 @@ std::string read_word(const std::string& path) {
   return line.substr(first, line.find_last_not_of(" \t") - first + 1);
 }
 
+Result<void> write_text(const std::string& path, std::string_view text) {
+  const UniqueFd fd{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
+  if (!fd.is_open()) return std::unexpected(Error::from_errno(errno, fmt::format("cannot open {}", path)));
+  if (::write(fd.get(), text.data(), text.size()) == ssize_t(text.size())) return {};
+  return std::unexpected(Error::from_errno(errno, fmt::format("cannot write to {}", path)));
+}
+
 }  // namespace weft::platform

@@ -21,22 +21,23 @@ void LimitsChecker::on_initialized(const WireQueue& queue, uint32_t maxh2cdata, 
   if (limits == nullptr) return;
   if (maxh2cdata > limits->maxh2cdata_bytes)
     broken(queue, "MAXH2CDATA {}, the limit is {}", maxh2cdata, limits->maxh2cdata_bytes);
-  auto& of_peer = connections_[{queue.target_machine, queue.host_machine}];
+  auto& of_peer = connections_[peer_of(queue)];
   of_peer.insert(queue.id);
   if (of_peer.size() > limits->connections_per_peer) {
     broken(queue, "{} connections of one peer, the limit is {}", of_peer.size(), limits->connections_per_peer);
   }
   size_t total = 0;
   for (const auto& [peer, connections] : connections_)
-    total += peer.first == queue.target_machine ? connections.size() : 0;
+    total += peer.target_machine == queue.target_machine && peer.is_rdma == queue.is_rdma ? connections.size() : 0;
   if (total > limits->connections) broken(queue, "{} connections, the limit is {}", total, limits->connections);
 }
 
 void LimitsChecker::on_command_sent(const WireQueue& queue, const WireCommand& command, Instant) {
   const Limits* limits = limits_of(queue);
-  if (limits == nullptr || !is_io(queue, command.sqe) || command.in_capsule_bytes <= limits->in_capsule_bytes) return;
-  broken(queue, "the host sends {} bytes in a capsule, the limit is {}", command.in_capsule_bytes,
-         limits->in_capsule_bytes);
+  if (limits == nullptr || !is_io(queue, command.sqe) || command.in_capsule_bytes == 0) return;
+  const uint32_t limit = queue.is_rdma ? limits->rdma_in_capsule_bytes : limits->in_capsule_bytes;
+  if (command.in_capsule_bytes <= limit) return;
+  broken(queue, "the host sends {} bytes in a capsule, the limit is {}", command.in_capsule_bytes, limit);
 }
 
 void LimitsChecker::on_r2t(const WireQueue& queue, const nvme::Sqe& sqe, uint32_t length, Instant) {
@@ -50,7 +51,7 @@ void LimitsChecker::on_completion(const WireQueue& queue, const WireCompletion& 
   const Limits* limits = limits_of(queue);
   if (limits == nullptr || completion.sqe == nullptr || !completion.cqe.decoded_status().ok()) return;
   const nvme::Sqe& sqe = *completion.sqe;
-  const uint32_t length = sqe.sgl.length;
+  const uint32_t length = completion.length;
   if (length > limits->data_transfer_bytes) {
     broken(queue, "success of {} bytes, MDTS is {} (CID {:04x}h)", length, limits->data_transfer_bytes,
            uint16_t{sqe.cid});
@@ -79,7 +80,7 @@ void LimitsChecker::on_connected(const WireQueue& queue, Instant) {
 
 void LimitsChecker::on_closed(const WireQueue& queue, Side by, Instant) {
   if (by != Side::kTarget) return;
-  connections_[{queue.target_machine, queue.host_machine}].erase(queue.id);
+  connections_[peer_of(queue)].erase(queue.id);
   if (queue.is_connected && queue.is_admin()) controllers_[{queue.target_machine, queue.subnqn}].erase(queue.id);
 }
 

@@ -5,6 +5,7 @@
 #include "sim/checkers/wire_events.h"
 #include "sim/referee.h"
 
+#include <compare>
 #include <fmt/format.h>
 #include <map>
 #include <set>
@@ -33,7 +34,12 @@ class LimitsChecker final : public WireEvents {
     referee_.fail("limits", fmt::format("{}: {}", queue.name, fmt::format(format, std::forward<Args>(args)...)));
   }
 
-  using Peer = std::pair<size_t, size_t>;  // target machine, host machine
+  struct Peer {
+    size_t target_machine, host_machine;
+    bool is_rdma;  // each transport counts its own connections
+    friend auto operator<=>(const Peer&, const Peer&) = default;
+  };
+  static Peer peer_of(const WireQueue& queue) { return {queue.target_machine, queue.host_machine, queue.is_rdma}; }
   Referee& referee_;
   std::map<size_t, Limits> limits_;
   std::map<Peer, std::set<uint64_t>> connections_;  // initialized, open at the target: WireQueue::id

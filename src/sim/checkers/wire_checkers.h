@@ -19,6 +19,11 @@ class WireCheckers {
   }
 
   WireTaps& taps() { return watch_; }
+  /// For connections over RDMA, at the time of `agenda`.
+  RdmaTaps& rdma_taps(const Agenda& agenda) {
+    watch_.set_agenda(agenda);
+    return watch_;
+  }
   /// `host_machine` is no host that keeps to rules: only the targets' bytes on its connections are judged.
   void distrust(size_t host_machine) { watch_.distrust(host_machine); }
   void set_limits(size_t target_machine, const Limits& limits) { limits_.set(target_machine, limits); }

@@ -18,6 +18,7 @@ struct WireQueue {
   size_t host_machine = 0;
   size_t target_machine = 0;
   std::string name;             // for findings
+  bool is_rdma = false;         // else TCP
   bool is_host_trusted = true;  // false: it may say anything, and nothing is judged once it has broken a rule
 
   // From the Connect command that was granted.
@@ -47,6 +48,7 @@ struct WireCompletion {
   nvme::Cqe cqe;
   bool is_flag;
   Instant not_before;  // the target may have completed the command since then: earlier bytes kept the response waiting
+  uint32_t length = 0;  // bytes of the command's data
 };
 
 /// Every call comes when the bytes have been sent or received to the point that says so. Bytes that the network has
@@ -54,7 +56,7 @@ struct WireCompletion {
 class WireEvents {
  public:
   virtual ~WireEvents() = default;
-  /// The target has begun to send ICResp.
+  /// The target has begun to send ICResp, or has accepted the connection request: then `maxh2cdata` is 0.
   virtual void on_initialized(const WireQueue&, uint32_t /*maxh2cdata*/, Instant) {}
   /// The host has begun to send a capsule.
   virtual void on_command_sent(const WireQueue&, const WireCommand&, Instant) {}

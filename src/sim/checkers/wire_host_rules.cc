@@ -1,5 +1,6 @@
 // What a host may send: capsules and H2CData. NVMe/TCP 1.0a §3.3, NVMe Base 2.0 §3.3.
 #include "base/bytes.h"
+#include "sim/checkers/command_rules.h"
 #include "sim/checkers/wire_monitor.h"
 #include "wire/fabrics/connect.h"
 
@@ -14,17 +15,9 @@ constexpr Side kBy = Side::kHost;
 /// controller's to say: LimitsChecker.
 constexpr uint32_t kControlInCapsuleMax = 8192;
 
-bool is_fabrics(const nvme::Sqe& sqe) { return sqe.opcode == nvme::kFabricsOpcode; }
-bool is_connect(const nvme::Sqe& sqe) {
-  return is_fabrics(sqe) && fabrics::Fctype(sqe.fctype()) == fabrics::Fctype::kConnect;
-}
-nvme::DataDirection direction(const nvme::Sqe& sqe) {
-  return nvme::direction_of(is_fabrics(sqe) ? sqe.fctype() : sqe.opcode);
-}
-
 Way way_of(const nvme::Sqe& sqe) {
   if (sqe.sgl.length == 0) return Way::kNone;
-  switch (direction(sqe)) {
+  switch (direction_of(sqe)) {
     case nvme::DataDirection::kHostToController:
       return sqe.sgl.type == SglDescriptor::kDataBlockOffset ? Way::kInCapsule : Way::kToTarget;
     case nvme::DataDirection::kControllerToHost:
@@ -41,33 +34,18 @@ Way way_of(const nvme::Sqe& sqe) {
 bool WireMonitor::on_capsule(const nvme::Sqe& sqe, const WireFrame& frame, Instant now) {
   const uint16_t cid = sqe.cid;
   if (ledger_.find(cid) != nullptr) return broken(kBy, "CapsuleCmd: CID {:04x}h is outstanding", cid);
-  if (ledger_.commands.size() >= queue_.entries) {
-    return broken(kBy, "CapsuleCmd: {} commands are outstanding on a queue of {}", ledger_.commands.size(),
-                  queue_.entries);
+  if (const auto wrong = wrong_of_command(sqe, queue_, ledger_.commands.size()); !wrong.empty()) {
+    return broken(kBy, "{}", wrong);
   }
-  if (!is_order_of_commands_right(sqe)) return false;
-  const bool has_no_data = direction(sqe) == nvme::DataDirection::kNone;  // then nothing looks at its SGL
+  const bool has_no_data = direction_of(sqe) == nvme::DataDirection::kNone;  // then nothing looks at its SGL
   if (has_no_data && frame.data_size > 0)
     return broken(kBy, "CapsuleCmd: data in the capsule of a command without (CID {:04x}h)", cid);
   if (!has_no_data && !is_sgl_right(sqe, frame)) return false;
-  if (!is_fabrics(sqe)) {
-    if (sqe.psdt() != nvme::Psdt::kSglContiguousMetadata && sqe.psdt() != nvme::Psdt::kSglMetadataSgl) {
-      return broken(kBy, "CapsuleCmd: PSDT {}: over fabrics data is in SGLs (CID {:04x}h)", uint8_t(sqe.psdt()), cid);
-    }
-    if ((sqe.flags & 0x3c) != 0) return broken(kBy, "CapsuleCmd: reserved flags {:02x}h (CID {:04x}h)", sqe.flags, cid);
-  }
+  if (const auto wrong = wrong_of_flags(sqe); !wrong.empty()) return broken(kBy, "{}", wrong);
   const WireRecord record{
       .sqe = sqe, .way = way_of(sqe), .length = sqe.sgl.length, .in_capsule_bytes = frame.data_size};
   ledger_.commands.emplace(cid, record);
   events_.on_command_sent(queue_, {sqe, frame.data_size}, now);
-  return true;
-}
-
-/// Connect first, and once.
-bool WireMonitor::is_order_of_commands_right(const nvme::Sqe& sqe) {
-  if (is_connect(sqe) == queue_.is_connected) {
-    return broken(kBy, "{}", queue_.is_connected ? "a second Connect" : "a command before Connect has succeeded");
-  }
   return true;
 }
 
@@ -94,7 +72,7 @@ bool WireMonitor::is_sgl_right(const nvme::Sqe& sqe, const WireFrame& frame) {
     default:
       return broken(kBy, "CapsuleCmd: SGL type {:02x}h (CID {:04x}h)", sqe.sgl.type, cid);
   }
-  if (frame.data_size > 0 && direction(sqe) != nvme::DataDirection::kHostToController) {
+  if (frame.data_size > 0 && direction_of(sqe) != nvme::DataDirection::kHostToController) {
     return broken(kBy, "CapsuleCmd: data in the capsule of a command that takes none (CID {:04x}h)", cid);
   }
   if ((is_fabrics(sqe) || queue_.is_admin()) && frame.data_size > kControlInCapsuleMax) {

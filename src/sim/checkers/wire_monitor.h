@@ -58,7 +58,6 @@ class WireMonitor final : public WireTap {
 
   // wire_host_rules.cc
   bool on_capsule(const nvme::Sqe& sqe, const WireFrame& frame, Instant now);
-  bool is_order_of_commands_right(const nvme::Sqe& sqe);
   bool is_sgl_right(const nvme::Sqe& sqe, const WireFrame& frame);
   bool on_h2c_data(const tcp::DataPdu& pdu, const WireFrame& frame);
   void capsule_arrived(const WireArrival& arrival, Instant now);

@@ -1,18 +1,16 @@
 // What a target may send: C2HData, R2T, responses. NVMe/TCP 1.0a §3.3; how often a command may be answered, and what is
 // in the completion, is CompletionChecker's.
 #include "base/bytes.h"
+#include "sim/checkers/command_rules.h"
 #include "sim/checkers/wire_monitor.h"
 #include "wire/fabrics/connect.h"
 
-#include <cstring>
 
 namespace weft::sim {
 namespace {
 
 using Way = WireRecord::Way;
 constexpr Side kBy = Side::kTarget;
-
-std::string text_of(const std::array<char, 256>& field) { return {field.data(), strnlen(field.data(), field.size())}; }
 
 }  // namespace
 
@@ -44,7 +42,7 @@ bool WireMonitor::on_c2h_data(const tcp::DataPdu& pdu, const WireFrame& frame, I
   }
   nvme::Cqe cqe{};
   cqe.cid = cid;
-  events_.on_completion(queue_, {&record->sqe, cqe, true, earliest_completion(record, now)}, now);
+  events_.on_completion(queue_, {&record->sqe, cqe, true, earliest_completion(record, now), record->length}, now);
   answered(*record, cid);
   return true;
 }
@@ -89,16 +87,14 @@ bool WireMonitor::on_response(const nvme::Cqe& cqe, Instant now) {
   const nvme::Status status = cqe.decoded_status();
   WireRecord* record = ledger_.find_open(cid);
   events_.on_completion(
-      queue_, {record != nullptr ? &record->sqe : nullptr, cqe, false, earliest_completion(record, now)}, now);
+      queue_, {record != nullptr ? &record->sqe : nullptr, cqe, false, earliest_completion(record, now), record != nullptr ? record->length : 0}, now);
   if (record == nullptr) return true;  // the listener's finding
   if (status.ok() && !is_success_right(*record)) return false;
   if (status.is(nvme::status::kTransientTransportError) && !record->is_spoiled) {
     return broken(kBy, "CapsuleResp: transient transport error, but all data has arrived as it was sent (CID {:04x}h)",
                   cid);
   }
-  const bool is_connect =
-      record->sqe.opcode == nvme::kFabricsOpcode && fabrics::Fctype(record->sqe.fctype()) == fabrics::Fctype::kConnect;
-  if (is_connect && status.ok()) connected(*record, cqe, now);
+  if (is_connect(record->sqe) && status.ok()) connected(*record, cqe, now);
   answered(*record, cid);
   return true;
 }
@@ -131,19 +127,7 @@ void WireMonitor::answered(WireRecord& record, uint16_t cid) {
 }
 
 void WireMonitor::connected(const WireRecord& record, const nvme::Cqe& cqe, Instant now) {
-  const auto& sqe = *view<fabrics::ConnectSqe>(bytes_of(record.sqe));
-  const auto& data = *view<fabrics::ConnectData>(record.connect_data);
-  queue_.is_connected = true;
-  queue_.qid = sqe.qid;
-  queue_.cntlid = uint16_t(cqe.dw0);
-  queue_.entries = uint32_t{sqe.sqsize} + 1;
-  const bool asks_for_none = (sqe.cattr & fabrics::kCattrDisableSqFlowControl) != 0;
-  queue_.has_flow_control = !asks_for_none || cqe.sqhd != 0xffff;
-  queue_.kato_ms = sqe.kato;
-  queue_.subnqn = text_of(data.subnqn);
-  queue_.hostnqn = text_of(data.hostnqn);
-  queue_.hostid = data.hostid;
-  queue_.name += fmt::format(", controller {} queue {}", queue_.cntlid, queue_.qid);
+  take_grant(queue_, record.sqe, *view<fabrics::ConnectData>(record.connect_data), cqe);
   events_.on_connected(queue_, now);
 }
 

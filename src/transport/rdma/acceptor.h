@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "transport/admission.h"
+#include "transport/listeners.h"
 #include "transport/rdma/station_set.h"
 #include "transport/transport.h"
 
@@ -30,21 +31,8 @@ class Acceptor final : public transport::Transport {
   /// Requires: stop() has called back, or nothing was ever accepted; no reactor runs.
   ~Acceptor() override { WEFT_ASSERT(admission_.count() == 0); }
 
-  Result<net::Address> listen(const net::Address& address) override {
-    auto listening = std::make_unique<Listening>(*this);
-    auto listener = home_verbs_.listen(address, *listening);
-    if (!listener) return std::unexpected(listener.error());
-    listening->is_loopback = transport::listens_on_loopback(address);
-    listening->listener = std::move(*listener);
-    listeners_.push_back(std::move(listening));
-    return listeners_.back()->listener->address();
-  }
-
-  Result<void> unlisten(const net::Address& address) override {
-    const size_t count = std::erase_if(listeners_, [&](const auto& listening) { return listening->listener->address() == address; });
-    if (count == 0) return fail(Errc::kNotFound, "nothing listens on that address");
-    return {};
-  }
+  Result<net::Address> listen(const net::Address& address) override { return listeners_.listen(home_verbs_, *this, address); }
+  Result<void> unlisten(const net::Address& address) override { return listeners_.unlisten(address); }
 
   void stop(std::move_only_function<void()> done) override {
     listeners_.clear();
@@ -67,10 +55,10 @@ class Acceptor final : public transport::Transport {
  private:
   using Handle = typename V::Handle;
   struct Listening final : verbs::ListenerEvents<Handle> {
-    explicit Listening(Acceptor& a) : acceptor(a) {}
+    Listening(Acceptor& a, bool loopback) : acceptor(a), is_loopback(loopback) {}
     void on_request(Handle handle, const verbs::RequestInfo& info) override { acceptor.take(std::move(handle), info, is_loopback); }
     Acceptor& acceptor;
-    bool is_loopback = false;
+    bool is_loopback;
     std::unique_ptr<typename V::Listener> listener;
   };
 
@@ -87,7 +75,7 @@ class Acceptor final : public transport::Transport {
   V& home_verbs_;
   transport::Admission admission_;
   std::vector<std::unique_ptr<StationSet<V>>> sets_;
-  std::vector<std::unique_ptr<Listening>> listeners_;
+  transport::Listeners<Listening> listeners_;
   std::move_only_function<void()> on_empty_;
   size_t closing_ = 0;  // sets that have not given their devices back
   Counter refused_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/simulation.h"
+
 namespace weft::rdma {
 namespace {
 
@@ -42,8 +44,11 @@ void Connection::enter(Phase phase) {
 
 void Connection::established() { enter(Phase::kLive); }
 
-void Connection::close(nvmf::CloseReason) {
-  if (phase_ == Phase::kAccepting || !has_rest()) return enter(Phase::kEnding);
+/// A host that has not been heard of for so long takes no responses either.
+void Connection::close(nvmf::CloseReason reason) {
+  const bool is_host_gone = reason == nvmf::CloseReason::kKeepAliveExpired;
+  if (phase_ == Phase::kAccepting || is_host_gone || !has_rest()) return enter(Phase::kEnding);
+  WEFT_PROBE("rdma/lingers");
   linger_deadline_ = reactor().now() + limit_ms(&Limits::rdma_linger_ms);
   enter(Phase::kLingering);
 }
@@ -97,9 +102,18 @@ Instant Connection::next_deadline() const {
 
 void Connection::on_time(Instant now) {
   if (phase_ == Phase::kEnding) return;
-  if (linger_deadline_ <= now) return enter(Phase::kEnding);
-  if (handshake_deadline() <= now) return time_out("no Connect in time");
-  if (ring_.awaits_completion() && progress_ + limit_ms(&Limits::stalled_send_ms) <= now) time_out("work requests do not get done");
+  if (linger_deadline_ <= now) {
+    WEFT_PROBE("rdma/lingers-too-long");
+    return enter(Phase::kEnding);
+  }
+  if (handshake_deadline() <= now) {
+    WEFT_PROBE("rdma/handshake-times-out");
+    return time_out("no Connect in time");
+  }
+  if (ring_.awaits_completion() && progress_ + limit_ms(&Limits::stalled_send_ms) <= now) {
+    WEFT_PROBE("rdma/peer-answers-nothing");
+    time_out("work requests do not get done");
+  }
 }
 
 void Connection::time_out(std::string_view what) {
@@ -122,6 +136,7 @@ void Connection::failed(ibv_wc_status status) {
 
 void Connection::fail(std::string_view what, int detail) {
   if (phase_ == Phase::kEnding) return;
+  WEFT_PROBE("rdma/work-request-fails");
   shared_.counters.failures.add(1);
   tell(EventLog::Kind::kTermination, "{} {}; the connection ends", what, detail);
   enter(Phase::kEnding);

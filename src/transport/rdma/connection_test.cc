@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "transport/rdma/test_support.h"
+#include "wire/nvme/features.h"
 
 namespace weft::rdma {
 namespace {
@@ -283,6 +284,25 @@ TEST(RdmaConnection, CommandsAreHomeBeforeTheDeviceHasLetGoOfTheirBuffers) {
   server.target.advance(milliseconds(server.limits.rdma_drain_ms) + milliseconds(10));
   EXPECT_EQ(shard.buffers().bytes_in_use(Share::kTransfer), 0u);
   EXPECT_EQ(server.acceptor->totals().connections, 1u);
+}
+
+TEST(RdmaConnection, AHostThatIsNotHeardOfIsNotWaitedForWithItsResponses) {
+  TestServer server;
+  Session session(server);
+  nvme::Sqe keep_alive{};
+  keep_alive.opcode = uint8_t(nvme::AdminOpcode::kSetFeatures);
+  keep_alive.flags = 0x40;
+  keep_alive.cid = 7;
+  keep_alive.cdw10 = uint32_t(nvme::Feature::kKeepAliveTimer);
+  keep_alive.cdw11 = 1000u;
+  keep_alive.sgl = session.admin.keyed(0, 0);
+  session.admin.send(keep_alive);
+  ASSERT_TRUE(session.admin.status().ok());
+  session.admin.post(sqe_with(IoOpcode(uint8_t(nvme::AdminOpcode::kIdentify)), 8, 0, 0, session.admin.keyed(0, 4096)));
+  server.target.reactor.run_once();  // the response is posted, and not done
+  server.fabric.is_silent = true;
+  server.target.advance(milliseconds(1600));  // KATO and a half, and a moment; rdma_linger_ms is a second more
+  EXPECT_EQ(server.acceptor->totals().connections, 0u);
 }
 
 TEST(RdmaConnection, ADisconnectCommandIsAnsweredBeforeTheQueueEnds) {

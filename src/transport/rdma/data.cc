@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/simulation.h"
 #include "transport/rdma/connection.h"
 #include "wire/fabrics/connect.h"
 
@@ -21,6 +22,7 @@ void Connection::received(ReceiveSlot& slot, uint32_t size) {
     owner_.give_back(slot);
     return violate("more capsules than HSQSIZE allows");
   }
+  if (phase_ == Phase::kAccepting) WEFT_PROBE("rdma/capsule-before-established");
   kept_.push_back(slot);
   ++kept_count_;
 }
@@ -64,6 +66,7 @@ Connection::Taken Connection::take(ReceiveSlot& slot) {
     return Taken::kYes;
   }
   if (queue_.submit(*command, reading.descriptor, reading.in_capsule) == nvmf::Submitted::kStalled) {
+    WEFT_PROBE("rdma/capsule-waits-for-a-buffer");
     stalled_ = command;
     is_paused_ = true;
     return Taken::kStalled;
@@ -85,6 +88,7 @@ bool Connection::is_connect_right(const nvme::Sqe& sqe) {
 // the address becomes that of the slot, the length the number of descriptors and their offset in the slot. Address 0: there is no list.
 
 void Connection::keep_list(nvmf::Command& command, ReceiveSlot& slot, std::span<const nvme::SglDescriptor> segments) {
+  WEFT_PROBE("rdma/list-of-descriptors");
   const auto offset = size_t(reinterpret_cast<const std::byte*>(segments.data()) - slot.bytes.data());
   static_assert(sizeof(uintptr_t) == sizeof(uint64_t));
   WEFT_ASSERT(offset < slot.bytes.size() && slot.bytes.size() <= 1 << 16);
@@ -139,7 +143,10 @@ bool Connection::stage_read(nvmf::Command& command) {
   Fetch& fetch = fetch_of(command);
   const auto segments = segments_of(command);
   while (fetch.fetched < command.transfer_length) {
-    if (ring_.reads() >= settings_.reads_max || ring_.room() == 0) return false;
+    if ((ring_.reads() >= settings_.reads_max && !WEFT_PLANTED("rdma-reads-beyond-depth")) || ring_.room() == 0) {
+      WEFT_PROBE("rdma/reads-wait");
+      return false;
+    }
     WEFT_ASSERT(fetch.segment < segments.size());
     const Segment segment = segment_of(segments[fetch.segment]);
     const uint32_t left = segment.length - fetch.segment_offset;
@@ -180,12 +187,20 @@ bool Connection::stage_response(nvmf::Command& command) {
   const auto segments = segments_of(command);
   const bool has_data = command.status.ok() && !command.response_data.empty();
   const uint32_t writes = has_data ? writes_for(segments, command.response_data.size()) : 0;
-  if (writes + 1 > ring_.room()) return false;
-  if (has_data) stage_writes(command, segments);
+  if (writes + 1 > ring_.room()) {
+    WEFT_PROBE("rdma/response-waits-for-room");
+    return false;
+  }
   const auto key = key_to_invalidate(segments);
+  if (has_data && (WEFT_PLANTED("rdma-response-before-data") || (key && WEFT_PLANTED("rdma-key-used-after-invalidation")))) {
+    ring_.stage_response(queue_.make_cqe(command), key, {}, command);
+    stage_writes(command, segments);
+    return true;
+  }
+  if (has_data) stage_writes(command, segments);
   release_list(command);
   HeldBuffer buffer;
-  if (has_data) {  // the ring's, until the device has read it
+  if (has_data && !WEFT_PLANTED("rdma-buffer-freed-early")) {  // the ring's, until the device has read it
     buffer = {command.share, std::exchange(command.buffer, {})};
     command.data = {};
     command.response_data = {};
@@ -223,7 +238,10 @@ void Connection::stage_writes(nvmf::Command& command, std::span<const nvme::SglD
 std::optional<uint32_t> Connection::key_to_invalidate(std::span<const nvme::SglDescriptor> segments) const {
   if (!settings_.device.can_invalidate_remotely) return std::nullopt;
   for (const nvme::SglDescriptor& descriptor : segments) {
-    if (const Segment segment = segment_of(descriptor); segment.is_to_invalidate) return segment.key;
+    const Segment segment = segment_of(descriptor);
+    if (!segment.is_to_invalidate && !WEFT_PLANTED("rdma-invalidates-unasked")) continue;
+    WEFT_PROBE("rdma/invalidates-a-key");
+    return segment.key;
   }
   return std::nullopt;
 }

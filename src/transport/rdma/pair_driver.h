@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/simulation.h"
 #include "core/timer.h"
 #include "transport/rdma/accept_rules.h"
 #include "transport/rdma/connection.h"
@@ -79,6 +80,7 @@ class PairDriver final : public FlushTurn, private ConnectionOwner, private verb
   void start(V& verbs, typename V::Domain& domain, Offer offer) {
     on_gone_ = std::move(offer.on_gone);
     const verbs::QueuePairOptions options{.send_entries = Connection::send_entries_for(acceptance_.request.send_entries),
+                                          .receive_entries = acceptance_.request.send_entries,
                                           .inline_bytes = sizeof(nvme::Cqe)};
     pair_ = verbs.adopt(domain, std::move(offer.handle), options, *this);
     update_timer();
@@ -128,6 +130,7 @@ class PairDriver final : public FlushTurn, private ConnectionOwner, private verb
 template <verbs::Verbs V>
 void PairDriver<V>::on_ready(Result<void> result) {
   if (!result) {
+    WEFT_PROBE("rdma/no-queue-pair");
     reactor().log().warn("rdma: {}: no queue pair: {}", connection_.queue().origin().peer_host, result.error().what());
     enter(Life::kGone);
     return connection_.gone();
@@ -189,7 +192,10 @@ void PairDriver<V>::on_finished(Connection&) {
 
 template <verbs::Verbs V>
 void PairDriver<V>::on_timer() {
-  if (drain_deadline_ <= reactor().now()) return retire_pair();
+  if (drain_deadline_ <= reactor().now()) {
+    WEFT_PROBE("rdma/never-drained");
+    return retire_pair();
+  }
   connection_.on_time(reactor().now());
   update_timer();
 }

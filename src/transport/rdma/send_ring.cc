@@ -89,6 +89,18 @@ void SendRing::keep_sinks() {
   }
 }
 
+void SendRing::note_done(uint32_t sequence) {
+  if (int32_t(sequence - head_) < 0 || int32_t(sequence - tail_) >= 0) return;
+  at(sequence).is_done = true;
+  if (int32_t(sequence + 1 - done_) > 0) done_ = sequence + 1;
+}
+
+bool SendRing::is_oldest_done() {
+  if (head_ == tail_ || int32_t(done_ - head_) <= 0) return false;
+  const Entry& oldest = at(head_);
+  return oldest.kind != Kind::kRead || oldest.is_done;
+}
+
 SendRing::Done SendRing::pop() {
   Entry& entry = at(head_);
   ++head_;

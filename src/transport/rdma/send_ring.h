@@ -1,7 +1,8 @@
 // The send queue of one queue pair as the protocol sees it: work requests are staged, posted as one chain per cycle, and done in order. Decides
 // which of them are signalled, so that a completion is rare and yet nothing waits for one that never comes. Belongs to a Connection.
 //
-// A signalled completion says that all before it are done as well. Signalled are: every READ; every 16th response; the last work request when
+// A signalled completion says that all before it are done as well, but READs: each has a completion of its own, which siw gives after that of a SEND that was
+// posted behind it. Signalled are: every READ; every 16th response; the last work request when
 // more than half of the queue, or much buffer memory, would otherwise stand unsignalled; and what the owner asks for by signal_last().
 #pragma once
 #include <infiniband/verbs.h>
@@ -85,12 +86,12 @@ class SendRing {
     while (head_ != tail_) dropped(pop());
   }
 
-  /// The work request `wr_id` is done, and all before it. Calls done(Done) for each, in order, after it has left the ring: `done` may stage more.
-  /// Ignores what is done already.
+  /// The work request `wr_id` is done, and all before it but READs that were not said to be. Calls done(Done) for each up to the first such READ, in order, after
+  /// it has left the ring: `done` may stage more. Ignores what is done already.
   template <typename F>
   void complete(uint64_t wr_id, F&& done) {
-    const auto last = uint32_t(wr_id);
-    while (head_ != tail_ && int32_t(last - head_) >= 0) done(pop());
+    note_done(uint32_t(wr_id));
+    while (is_oldest_done()) done(pop());
   }
 
  private:
@@ -102,6 +103,7 @@ class SendRing {
     HeldBuffer buffer;
     Kind kind;
     bool is_signalled;
+    bool is_done;  // READ: its own completion has come
   };
   static constexpr uint32_t kResponsesPerSignal = 16;
   static constexpr size_t kBytesPerSignal = 256 << 10;
@@ -112,10 +114,13 @@ class SendRing {
   void transfer(Entry& entry, const Transfer& transfer, ibv_wr_opcode opcode);
   void signal(Entry& entry);
   ibv_send_wr* chain();
+  void note_done(uint32_t sequence);
+  bool is_oldest_done();
   Done pop();
 
   std::vector<Entry> entries_;  // a power of two; of sequences head_ to tail_
   uint32_t head_ = 0;           // the oldest that is not done
+  uint32_t done_ = 0;           // the newest that was said to be done is before it
   uint32_t staged_ = 0;         // the oldest that is not posted
   uint32_t tail_ = 0;
   uint32_t reads_ = 0;

@@ -1,4 +1,4 @@
-// What one reactor has on one RDMA device: a domain with its completion queue and shared receive queue, the memory that the device may reach, and the
+// What one reactor has on one RDMA device: a domain with its completion queue and the receives that all share, the memory that the device may reach, and the
 // connections. Opened by the first request that comes over the device, closed when the device goes or the transport stops. Belongs to the StationSet.
 #pragma once
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/simulation.h"
 #include "core/rdma_memory.h"
 #include "transport/rdma/pair_driver.h"
 
@@ -115,9 +116,8 @@ template <verbs::Verbs V>
 Result<verbs::DomainOptions> Station<V>::plan() {
   const size_t slot_bytes = rdma_capsule_bytes(limits());
   WEFT_ASSERT(slot_bytes >= sizeof(nvme::Sqe) + nvmf::kRdmaDescriptorsMax * sizeof(nvme::SglDescriptor));
-  receives_free_ = std::min(limits().rdma_receives, device_.receive_entries_max);
+  receives_free_ = std::min(WEFT_PLANTED("rdma-receives-overcommitted") ? 40 : limits().rdma_receives, device_.receive_entries_max);
   completions_free_ = std::min(limits().rdma_completions, device_.completion_entries_max);
-  if (receives_free_ == 0) return fail(Errc::kUnsupported, "the device has no shared receive queues");
   auto region = memory_.map(receives_free_ * slot_bytes, "RDMA capsules");
   if (!region) return std::unexpected(region.error());
   receives_ = std::make_unique<Receives>(std::move(*region), receives_free_, slot_bytes);
@@ -151,9 +151,12 @@ void Station<V>::on_open(Result<void> result) {
 
 template <verbs::Verbs V>
 void Station<V>::take(Offer offer) {
-  if (phase_ == Phase::kOpening) return offers_.push_back(std::move(offer));
+  if (phase_ == Phase::kOpening) {
+    WEFT_PROBE("rdma/request-waits-for-the-device");
+    return offers_.push_back(std::move(offer));
+  }
   const uint32_t entries = offer.acceptance.request.send_entries;
-  const Reservation needed{.receives = entries, .completions = entries + Connection::send_entries_for(entries)};
+  const Reservation needed{.receives = WEFT_PLANTED("rdma-receives-overcommitted") ? 1 : entries, .completions = entries + Connection::send_entries_for(entries)};
   const bool has_room = needed.receives <= receives_free_ && needed.completions <= completions_free_ &&
                         Connection::send_entries_for(entries) <= device_.queue_pair_entries_max;
   if (is_leaving() || !has_room || shared_.shard.is_stopping()) return refuse(std::move(offer), RejectStatus::kNoResources);
@@ -203,6 +206,7 @@ void Station<V>::close_if_left() {
 
 template <verbs::Verbs V>
 void Station<V>::on_removed() {
+  WEFT_PROBE("rdma/device-goes");
   reactor().log().warn("rdma: {} has gone", device_.name);
   leave();
 }

@@ -231,7 +231,7 @@ class TestQueue final : private verbs::DomainEvents, private verbs::QueuePairEve
   void on_removed() override {}
   void on_closed() override {}
   void on_resolved(verbs::MemoryHandle handle, const verbs::Device&) override {
-    pair_ = server_.host_verbs.adopt(*domain_, std::move(handle), {.send_entries = 512, .inline_bytes = 0}, *this);
+    pair_ = server_.host_verbs.adopt(*domain_, std::move(handle), {.send_entries = 512, .receive_entries = kReceives, .inline_bytes = 0}, *this);
   }
   void on_unresolved(Error) override {}
   void on_ready(Result<void>) override {

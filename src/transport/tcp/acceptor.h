@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "transport/admission.h"
+#include "transport/listeners.h"
 #include "transport/tcp/connection_set.h"
 #include "transport/transport.h"
 
@@ -27,21 +28,8 @@ class Acceptor final : public transport::Transport {
   /// Requires: stop() has called back, or nothing was ever accepted; no reactor runs.
   ~Acceptor() override { WEFT_ASSERT(admission_.count() == 0); }
 
-  Result<net::Address> listen(const net::Address& address) override {
-    auto listening = std::make_unique<Listening>(*this);
-    auto listener = home_net_.listen(address, *listening);
-    if (!listener) return std::unexpected(listener.error());
-    listening->is_loopback = transport::listens_on_loopback(address);
-    listening->listener = std::move(*listener);
-    listeners_.push_back(std::move(listening));
-    return listeners_.back()->listener->address();
-  }
-
-  Result<void> unlisten(const net::Address& address) override {
-    const size_t count = std::erase_if(listeners_, [&](const auto& listening) { return listening->listener->address() == address; });
-    if (count == 0) return fail(Errc::kNotFound, "nothing listens on that address");
-    return {};
-  }
+  Result<net::Address> listen(const net::Address& address) override { return listeners_.listen(home_net_, *this, address); }
+  Result<void> unlisten(const net::Address& address) override { return listeners_.unlisten(address); }
 
   void stop(std::move_only_function<void()> done) override {
     listeners_.clear();
@@ -65,12 +53,12 @@ class Acceptor final : public transport::Transport {
 
  private:
   struct Listening final : net::ListenerEvents<typename N::Handle> {
-    explicit Listening(Acceptor& a) : acceptor(a) {}
+    Listening(Acceptor& a, bool loopback) : acceptor(a), is_loopback(loopback) {}
     void on_accepted(typename N::Handle handle, const net::Address& peer) override {
       acceptor.accept(std::move(handle), peer, is_loopback);
     }
     Acceptor& acceptor;
-    bool is_loopback = false;
+    bool is_loopback;
     std::unique_ptr<typename N::Listener> listener;
   };
 
@@ -87,7 +75,7 @@ class Acceptor final : public transport::Transport {
   N& home_net_;
   transport::Admission admission_;
   std::vector<std::unique_ptr<ConnectionSet<N>>> sets_;
-  std::vector<std::unique_ptr<Listening>> listeners_;
+  transport::Listeners<Listening> listeners_;
   std::move_only_function<void()> on_empty_;
   Counter refused_;
   RateLimit refusal_log_;

@@ -1,5 +1,7 @@
 #include "wire/nvme/status.h"
 
+#include "wire/nvme/queue_commands.h"
+
 #include <array>
 
 namespace weft::nvme {
@@ -42,10 +44,13 @@ constexpr std::array kNames{
     Named{status::kCapacityExceeded, "Capacity Exceeded"},
     Named{status::kNamespaceNotReady, "Namespace Not Ready"},
     Named{status::kReservationConflict, "Reservation Conflict"},
+    Named{status::kInvalidCompletionQueue, "Completion Queue Invalid"},
     Named{status::kInvalidQueueId, "Invalid Queue Identifier"},
+    Named{status::kInvalidQueueSize, "Invalid Queue Size"},
     Named{status::kAbortLimitExceeded, "Abort Command Limit Exceeded"},
     Named{status::kAsyncEventLimitExceeded, "Asynchronous Event Request Limit Exceeded"},
     Named{status::kInvalidLogPage, "Invalid Log Page"},
+    Named{status::kInvalidQueueDeletion, "Invalid Queue Deletion"},
     Named{status::kFeatureNotSaveable, "Feature Identifier Not Saveable"},
     Named{status::kFeatureNotChangeable, "Feature Not Changeable"},
     Named{status::kFeatureNotNamespaceSpecific, "Feature Not Namespace Specific"},

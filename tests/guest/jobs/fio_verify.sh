@@ -1,4 +1,5 @@
-# Job: fio writes with checksums and reads back, in blocks from 4 KiB to 1 MiB at once, with libaio and io_uring, with and without digests.
+# Job: fio writes with checksums and reads back, in blocks from 4 KiB to 1 MiB at once, with libaio and io_uring, with and without digests
+# where the transport has them.
 # shellcheck shell=bash
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -23,6 +24,8 @@ JOB
 }
 
 write_fio_job >/tmp/verify.fio
+digests() { if [ "$WEFT_FABRIC" = tcp ]; then echo "$@"; fi; }
+
 # run NSID ENGINE OPTION...
 run() {
     local nsid=$1 engine=$2 device
@@ -35,7 +38,10 @@ run() {
 }
 
 run 1 libaio -i 2
-run 1 io_uring -i 2 -g -G
-run 2 libaio -i 1 -G
+# shellcheck disable=SC2046  # each is a word
+{
+    run 1 io_uring -i 2 $(digests -g -G)
+    run 2 libaio -i 1 $(digests -G)
+}
 run 2 io_uring -i 2
 finish

@@ -1,0 +1,216 @@
+#include "platform/linux/nvme_engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <future>
+
+#include "core/reactor.h"
+
+namespace weft::platform {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::seconds kFirstPause{1};
+constexpr std::chrono::seconds kLongestPause{32};
+
+}  // namespace
+
+NvmeEngine::~NvmeEngine() { WEFT_ASSERT(devices_.empty()); }
+
+template <typename T, typename F>
+T NvmeEngine::on_home(F f) {
+  // The promise travels with the work: it must not die here while the other thread is still inside set_value().
+  auto answer = std::make_unique<std::promise<T>>();
+  auto future = answer->get_future();
+  home().post([f = std::move(f), answer = std::move(answer)]() mutable { f(std::move(answer)); });
+  return future.get();
+}
+
+void NvmeEngine::set_state(Device& device, State state) {
+  const std::lock_guard lock{mutex_};
+  device.state = state;
+  changed_.notify_all();
+}
+
+// --- asked by the control thread -----------------------------------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<bdev::Bdev>> NvmeEngine::make_device(const std::string& address, uint32_t nsid) {
+  const auto device = find_or_make(address);
+  if (!device) return std::unexpected(device.error());
+  using Made = Result<std::unique_ptr<bdev::Bdev>>;
+  return on_home<Made>([device = *device, nsid](std::unique_ptr<std::promise<Made>> answer) {
+    if (device->is_used) return answer->set_value(device->place->make(nsid));
+    answer->set_value(fail(Errc::kNotFound, fmt::format("{} is away", device->address)));
+  });
+}
+
+Result<NvmeEngine::Device*> NvmeEngine::find_or_make(const std::string& address) {
+  const auto found = find_nvme_device(SystemRoot{}, address);
+  if (!found) return std::unexpected(found.error());
+  const auto same = std::ranges::find(devices_, found->address, [](const auto& device) { return device->address; });
+  if (same != devices_.end()) return same->get();
+  if (container_ == nullptr) {
+    auto container = VfioContainer::open(memory_, pools_);
+    if (!container) return std::unexpected(container.error());
+    container_ = std::move(*container);
+  }
+  auto device = make(found->address);
+  if (auto done = bring_up(*device); !done) return std::unexpected(done.error());
+  const nvme::ControllerFacts& facts = device->controller->facts();
+  log_.info("nvme:{}: {}, serial {}, driven by this process", device->address, facts.model, facts.serial);
+  const std::lock_guard lock{mutex_};
+  devices_.push_back(std::move(device));
+  if (!thread_.joinable()) thread_ = std::thread{[this] { run(); }};
+  return devices_.back().get();
+}
+
+std::unique_ptr<NvmeEngine::Device> NvmeEngine::make(const std::string& address) {
+  auto device = std::make_unique<Device>();
+  device->address = address;
+  std::vector<Reactor*> reactors;
+  for (const auto& room : rooms_) reactors.push_back(&room.reactor);
+  // It is told from inside the controller, which is no place to let go of it.
+  const auto lost = [this, raw = device.get()] { home().post([this, raw] { let_go(*raw); }); };
+  device->place = std::make_unique<bdev::NvmeDevice>(home(), reactors, address, lost);
+  return device;
+}
+
+/// Whoever calls waits. After an error the device is away.
+Result<void> NvmeEngine::bring_up(Device& device) {
+  set_state(device, State::kComing);
+  const auto found = find_nvme_device(SystemRoot{}, device.address);
+  auto function = found ? VfioFunction::open(*container_, *found, rooms_) : std::unexpected(found.error());
+  if (!function) {
+    set_state(device, State::kAway);
+    return std::unexpected(function.error());
+  }
+  device.function = std::move(*function);
+  const auto started = on_home<Result<void>>([this, &device](std::unique_ptr<std::promise<Result<void>>> answer) {
+    start(device, [answer = std::move(answer)](Result<void> result) { answer->set_value(std::move(result)); });
+  });
+  if (!started) close(device);
+  return started;
+}
+
+void NvmeEngine::close(Device& device) {
+  device.function.reset();
+  set_state(device, State::kAway);
+}
+
+bool NvmeEngine::stop(Clock::time_point deadline) {
+  std::unique_lock lock{mutex_};
+  is_stopping_ = true;
+  changed_.notify_all();
+  for (const auto& device : devices_) {
+    if (!changed_.wait_until(lock, deadline, [&] { return device->state != State::kComing; })) return false;
+    home().post([this, raw = device.get()] { let_go(*raw); });
+    if (!changed_.wait_until(lock, deadline, [&] { return device->state == State::kAway; })) return false;  // it may still use what would be destroyed
+  }
+  lock.unlock();
+  if (thread_.joinable()) thread_.join();
+  for (const auto& device : devices_) {
+    on_home<bool>([&](std::unique_ptr<std::promise<bool>> answer) {
+      device->place.reset();
+      answer->set_value(true);
+    });
+  }
+  devices_.clear();
+  container_.reset();
+  return true;
+}
+
+// --- on the home reactor ------------------------------------------------------------------------------------------------------------------------
+
+/// `done` is told when the namespaces can be used, or why not; then only the function is left.
+void NvmeEngine::start(Device& device, std::move_only_function<void(Result<void>)> done) {
+  if (auto watched = device.function->watch_leaving(rooms_.front(), [this, &device] { let_go(device); }); !watched) return done(watched);
+  device.controller = std::make_unique<nvme::Controller>(home(), *device.function, nvme::ControllerOptions{.io_queues = uint32_t(rooms_.size())});
+  device.controller->start([this, &device, done = std::move(done)](Result<void> started) mutable {
+    if (!started) return abandon(device, started.error(), std::move(done));
+    device.place->use(*device.controller, [this, &device, done = std::move(done)](Result<void> used) mutable {
+      if (!used) {
+        return device.place->leave([this, &device, why = used.error(), done = std::move(done)]() mutable { abandon(device, std::move(why), std::move(done)); });
+      }
+      device.is_used = true;
+      set_state(device, State::kHere);
+      done({});
+    });
+  });
+}
+
+void NvmeEngine::abandon(Device& device, Error why, std::move_only_function<void(Result<void>)> done) {
+  stop_controller(device, [why = std::move(why), done = std::move(done)]() mutable { done(std::unexpected(std::move(why))); });
+}
+
+/// The kernel wants it back, it has failed, or the target ends; what comes twice is one.
+void NvmeEngine::let_go(Device& device) {
+  if (!std::exchange(device.is_used, false)) return;
+  set_state(device, State::kGoing);
+  device.place->leave([this, &device] {
+    stop_controller(device, [this, &device] { set_state(device, State::kGone); });
+  });
+}
+
+void NvmeEngine::stop_controller(Device& device, std::move_only_function<void()> done) {
+  device.controller->stop([this, &device, done = std::move(done)]() mutable {
+    home().post([&device, done = std::move(done)]() mutable {  // not from inside the controller
+      device.controller.reset();
+      device.function->ignore_leaving();
+      done();
+    });
+  });
+}
+
+// --- on the thread ------------------------------------------------------------------------------------------------------------------------------
+
+/// Closes what has gone, and tries again and again to bring back what is away.
+void NvmeEngine::run() {
+  std::unique_lock lock{mutex_};
+  while (!is_over()) {
+    Device* const gone = find(State::kGone);
+    Device* const away = is_stopping_ ? nullptr : find(State::kAway);
+    if (gone != nullptr) {
+      lock.unlock();
+      close(*gone);
+      gone->pause = kFirstPause;
+      gone->next_try = Clock::now() + gone->pause;
+      lock.lock();
+    } else if (away == nullptr) {
+      changed_.wait(lock);
+    } else if (Clock::now() < away->next_try) {
+      changed_.wait_until(lock, away->next_try);
+    } else {
+      lock.unlock();
+      try_to_bring_back(*away);
+      lock.lock();
+    }
+  }
+}
+
+bool NvmeEngine::is_over() {
+  return is_stopping_ && std::ranges::all_of(devices_, [](const auto& device) { return device->state == State::kAway; });
+}
+
+/// The one whose turn is next, or null.
+NvmeEngine::Device* NvmeEngine::find(State state) {
+  Device* found = nullptr;
+  for (const auto& device : devices_) {
+    if (device->state == state && (found == nullptr || device->next_try < found->next_try)) found = device.get();
+  }
+  return found;
+}
+
+/// One that the kernel or nobody has is looked for every second; one that does not come up, ever more rarely.
+void NvmeEngine::try_to_bring_back(Device& device) {
+  const auto found = find_nvme_device(SystemRoot{}, device.address);
+  const bool is_ours = found && found->driver == "vfio-pci";
+  const auto done = is_ours ? bring_up(device) : Result<void>{};
+  device.pause = !is_ours || done ? kFirstPause : std::min(2 * device.pause, kLongestPause);
+  device.next_try = Clock::now() + device.pause;
+  if (done || done.error().what() == device.last_error) return;
+  device.last_error = done.error().what();
+  home().post([this, why = device.last_error] { home().log().warn("{}: it is not back yet", why); });
+}
+
+}  // namespace weft::platform

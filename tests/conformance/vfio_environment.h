@@ -1,0 +1,107 @@
+// NVMe devices of this machine that VFIO has, for the block device suites: WEFT_NVME_DEVICES names them
+// (ADDRESS=BLOCK_SIZE ...), WEFT_NVME_BYTES says how large each one is, and what is on them is lost. The controller lives on a reactor of its own, with a thread; Ios run on the test's reactor.
+#pragma once
+#include "platform/linux/event_loop.h"
+#include "platform/linux/memory.h"
+#include "platform/linux/nvme_engine.h"
+#include "tests/conformance/bdev_conformance.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <future>
+#include <optional>
+#include <sstream>
+#include <thread>
+
+namespace weft::conformance {
+
+class VfioEnvironment final : public Environment {
+  /// f waits for reactors, of which the test's thread turns one.
+  template <typename F>
+  auto meanwhile(F f) {
+    auto result = std::async(std::launch::async, std::move(f));
+    while (result.wait_for(std::chrono::seconds(0)) != std::future_status::ready) reactor_->run_once();
+    reactor_->run_once();  // the last message
+    return result.get();
+  }
+  /// As a new one is.
+  Result<void> zero(bdev::Bdev& device) {
+    auto channel = device.open_channel(*reactor_);
+    if (!channel) return std::unexpected(channel.error());
+    TestIo io{Op::kWriteZeroes, 0, device.info().block_count, {}};
+    (*channel)->submit(io);
+    while (!io.result) reactor_->run_once();
+    if (!io.result->ok()) return fail(Errc::kIo, "the device cannot be zeroed");
+    return {};
+  }
+
+ public:
+  explicit VfioEnvironment(std::string address) : address_(std::move(address)) {}
+  ~VfioEnvironment() override {
+    home_.stop();
+    thread_.join();
+    home_.remove(*home_loop_);
+  }
+  void begin(Reactor& reactor) override {
+    reactor_ = &reactor;
+    engine_.emplace(std::vector<platform::VfioFunction::Room>{{home_, *home_loop_}, {reactor, *loop_}}, memory_, std::vector<std::span<std::byte>>{}, log_);
+  }
+  Result<std::unique_ptr<bdev::Bdev>> make_device(uint32_t) override {
+    auto device = meanwhile([&] { return engine_->make_device(address_, 1); });
+    if (!device) return device;
+    const auto zeroed = zero(**device);
+    if (zeroed) return device;
+    destroy(std::move(*device));
+    return std::unexpected(zeroed.error());
+  }
+  /// A command of a real device must not be late because a test is quick.
+  Duration cycle_time() const override { return {}; }
+  uint64_t size_bytes() const override { return std::strtoull(std::getenv("WEFT_NVME_BYTES"), nullptr, 10); }
+  void destroy(std::unique_ptr<bdev::Bdev> device) override {
+    meanwhile([&] {
+      std::promise<void> gone;
+      auto is_gone = gone.get_future();
+      home_.post([&device, gone = std::move(gone)]() mutable {
+        device.reset();
+        gone.set_value();
+      });
+      is_gone.wait();
+      return true;
+    });
+  }
+  void end(Reactor&) override {
+    EXPECT_TRUE(meanwhile([&] { return engine_->stop(std::chrono::steady_clock::now() + std::chrono::seconds(20)); }));
+    engine_.reset();
+  }
+
+ private:
+  std::string address_;
+  testing_support::NullSink sink_;
+  Log log_{sink_};
+  platform::MmapMemory memory_{platform::HugePages::kReservedOnly};
+  std::unique_ptr<platform::EventLoop> home_loop_ = std::move(*platform::EventLoop::create());
+  std::unique_ptr<platform::EventLoop> loop_ = std::move(*platform::EventLoop::create());  // of the test's reactor, which does not sleep
+  Reactor home_{{}, *home_loop_, sink_};
+  Reactor* reactor_ = nullptr;
+  std::optional<platform::NvmeEngine> engine_;
+  std::thread thread_{[this] {
+    home_.add(*home_loop_);
+    home_.run();
+  }};
+};
+
+/// The devices that the environment names, as kinds: NvmeDevice512 and so on. Each is asked for its block size.
+inline std::vector<Kind> vfio_kinds() {
+  const char* text = std::getenv("WEFT_NVME_DEVICES");
+  std::vector<Kind> kinds;
+  std::istringstream words{text == nullptr ? "" : text};
+  for (std::string word; words >> word;) {
+    const size_t at = word.find('=');
+    const std::string address = word.substr(0, at);
+    const std::string block_size = word.substr(at + 1);
+    kinds.push_back({"NvmeDevice" + block_size, uint32_t(std::stoul(block_size)), [address] { return std::make_unique<VfioEnvironment>(address); }});
+  }
+  return kinds;
+}
+
+}  // namespace weft::conformance
