@@ -18,10 +18,14 @@ struct Le {
 
   constexpr Le() : raw{} {}
   constexpr Le(T value) {  // NOLINT: an integer on the wire is an integer
-    for (size_t i = 0; i < Bytes; ++i) raw[i] = std::byte(value >> (8 * i));
+    // One store, and one load below: compilers do not always make one of a loop.
+    if constexpr (Bytes == sizeof(T)) {
+      *this = std::bit_cast<Le>(value);
+    } else {
+      for (size_t i = 0; i < Bytes; ++i) raw[i] = std::byte(value >> (8 * i));
+    }
   }
   constexpr operator T() const {  // NOLINT: see above
-    // One load. Compilers do not always make one of the loop below.
     if constexpr (Bytes == sizeof(T)) return std::bit_cast<T>(raw);
     T value = 0;
     for (size_t i = 0; i < Bytes; ++i) value |= T(T(raw[i]) << (8 * i));

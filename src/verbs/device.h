@@ -19,6 +19,7 @@ struct Device {
   uint16_t answered_reads_max = 16;           // RDMA READs of the peer that a queue pair answers at a time (max_qp_rd_atom)
   bool can_invalidate_remotely = false;       // SEND_WITH_INV works: memory management extensions
   bool has_windows = false;                   // memory windows of type 2
+  bool reads_silent_data_late = false;        // an unsignalled WRITE's memory is still read after the completion of a later work request
   /// The sink of an RDMA READ needs REMOTE_WRITE, since an iWARP READ's answer is a write that names its sink to the peer.
   bool is_read_sink_remote() const { return link == LinkKind::kIwarp; }
 };

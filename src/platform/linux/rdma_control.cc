@@ -32,10 +32,12 @@ bool query_port(ibv_context* context, uint8_t number, ibv_port_attr& port) {
   return extended != nullptr && extended->query_port(context, number, &port, sizeof port) == 0;
 }
 
-/// Soft-RoCE (vendor 0 or ffffffh) has lost connections after remote invalidation in several kernels; software iWARP (626d74h) refuses a SEND that invalidates
+constexpr uint32_t kSoftIwarpVendor = 0x626d74;  // siw
+
+/// Soft-RoCE (vendor 0 or ffffffh) has lost connections after remote invalidation in several kernels; software iWARP refuses a SEND that invalidates
 /// and has its data inline, as a response has. Hosts invalidate by themselves just as well.
 bool is_software(const ibv_device_attr& attributes) {
-  return attributes.vendor_id == 0 || attributes.vendor_id == 0xffffff || attributes.vendor_id == 0x626d74;
+  return attributes.vendor_id == 0 || attributes.vendor_id == 0xffffff || attributes.vendor_id == kSoftIwarpVendor;
 }
 
 }  // namespace
@@ -230,6 +232,8 @@ IbDevice& RdmaControl::device_of(const rdma_cm_id& id) {
     device->answered_reads_max = uint16_t(std::clamp(attributes.max_qp_rd_atom, 0, 255));
     device->has_windows = (attributes.device_cap_flags & (IBV_DEVICE_MEM_WINDOW_TYPE_2A | IBV_DEVICE_MEM_WINDOW_TYPE_2B)) != 0;
     device->can_invalidate_remotely = (attributes.device_cap_flags & IBV_DEVICE_MEM_MGT_EXTENSIONS) != 0 && !is_software(attributes);
+    // siw gives the pages of unsignalled data of a page or more to TCP, which may read them for as long as the peer has not acknowledged them; it copies signalled data.
+    device->reads_silent_data_late = attributes.vendor_id == kSoftIwarpVendor;
   }
   ibv_port_attr port{};
   if (query_port(id.verbs, id.port_num, port)) {

@@ -17,7 +17,7 @@ Connection::Connection(Shared& shared, ConnectionOwner& owner, nvmf::Origin orig
       owner_(owner),
       settings_(settings),
       queue_(shared.shard, *this, std::move(origin)),
-      ring_(settings.send_entries),
+      ring_(settings.send_entries, settings.device.reads_silent_data_late ? SendRing::Writes::kSignalled : SendRing::Writes::kSilent),
       accepted_(shared.shard.reactor().now()),
       progress_(accepted_) {
   WEFT_ASSERT(settings.reads_max > 0 && settings.send_entries >= kSendEntriesMin);

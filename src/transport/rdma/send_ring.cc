@@ -7,7 +7,7 @@
 
 namespace weft::rdma {
 
-SendRing::SendRing(uint32_t capacity) : entries_(std::bit_floor(capacity)) { WEFT_ASSERT(capacity >= 2); }
+SendRing::SendRing(uint32_t capacity, Writes writes) : entries_(std::bit_floor(capacity)), writes_(writes) { WEFT_ASSERT(capacity >= 2); }
 
 SendRing::Entry& SendRing::stage(Kind kind, nvmf::Command& command) {
   WEFT_ASSERT(room() > 0);
@@ -30,7 +30,9 @@ void SendRing::transfer(Entry& entry, const Transfer& transfer, ibv_wr_opcode op
 }
 
 void SendRing::stage_write(const Transfer& what, nvmf::Command& command) {
-  transfer(stage(Kind::kWrite, command), what, IBV_WR_RDMA_WRITE);
+  Entry& entry = stage(Kind::kWrite, command);
+  transfer(entry, what, IBV_WR_RDMA_WRITE);
+  if (writes_ == Writes::kSignalled) signal(entry);
 }
 
 void SendRing::stage_read(const Transfer& what, nvmf::Command& command) {

@@ -2,7 +2,7 @@
 // which of them are signalled, so that a completion is rare and yet nothing waits for one that never comes. Belongs to a Connection.
 //
 // A signalled completion says that all before it are done as well, but READs: each has a completion of its own, which siw gives after that of a SEND that was
-// posted behind it. Signalled are: every READ; every 16th response; the last work request when
+// posted behind it. Signalled are: every READ; every WRITE where the device wants it; every 16th response; the last work request when
 // more than half of the queue, or much buffer memory, would otherwise stand unsignalled; and what the owner asks for by signal_last().
 #pragma once
 #include <infiniband/verbs.h>
@@ -44,8 +44,11 @@ class SendRing {
     uint32_t remote_key;
   };
 
+  /// Whether WRITEs are signalled: see verbs::Device::reads_silent_data_late.
+  enum class Writes : uint8_t { kSilent, kSignalled };
+
   /// `capacity`: work requests that the queue pair takes.
-  explicit SendRing(uint32_t capacity);
+  explicit SendRing(uint32_t capacity, Writes writes = Writes::kSilent);
 
   uint32_t room() const { return uint32_t(entries_.size()) - (tail_ - head_); }
   bool empty() const { return head_ == tail_; }
@@ -119,6 +122,7 @@ class SendRing {
   Done pop();
 
   std::vector<Entry> entries_;  // a power of two; of sequences head_ to tail_
+  Writes writes_;
   uint32_t head_ = 0;           // the oldest that is not done
   uint32_t done_ = 0;           // the newest that was said to be done is before it
   uint32_t staged_ = 0;         // the oldest that is not posted

@@ -45,6 +45,15 @@ TEST_F(SendRingTest, EveryReadIsSignalled) {
   EXPECT_EQ(ring_.reads(), 3u);
 }
 
+TEST_F(SendRingTest, EveryWriteIsSignalledWhereItsMemoryIsReadLate) {
+  ring_ = SendRing(kCapacity, SendRing::Writes::kSignalled);
+  respond(4096, 2);
+  EXPECT_EQ(post(), (std::vector<size_t>{0, 1}));
+  EXPECT_TRUE(ring_.is_last_silent());
+  EXPECT_EQ(complete(last_ - 1), 2u);
+  EXPECT_FALSE(ring_.empty()) << "the response keeps the buffer";
+}
+
 TEST_F(SendRingTest, EverySixteenthResponseIsSignalled) {
   for (int i = 0; i < 16; ++i) respond(0, 0);
   EXPECT_EQ(post(), (std::vector<size_t>{15}));
