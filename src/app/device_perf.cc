@@ -4,14 +4,15 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <future>
 #include <optional>
 #include <thread>
 
 #include "app/device_queue.h"
 #include "app/device_request.h"
 #include "app/perf_progress.h"
+#include "base/bits.h"
 #include "host/data_area.h"
+#include "platform/linux/ask_reactor.h"
 #include "platform/linux/event_loop.h"
 #include "platform/linux/memory.h"
 #include "platform/linux/nvme_engine.h"
@@ -21,8 +22,7 @@
 namespace weft::app {
 namespace {
 
-constexpr size_t kPage = 4096;  // an IOMMU maps whole ones
-constexpr auto kDeviceStopMax = std::chrono::seconds(15);
+constexpr size_t kHugePage = 2 << 20;  // without an IOMMU only reserved ones will do
 
 class StderrSink final : public LogSink {
  public:
@@ -47,7 +47,7 @@ class DeviceRuntime {
   DeviceRuntime(std::unique_ptr<platform::EventLoop> loop, MemorySource& memory, Region data)
       : loop_(std::move(loop)), reactor_({}, *loop_, sink_), memory_(memory), area_(std::move(data)), thread_([this] { run(); }) {}
   ~DeviceRuntime() {
-    if (!nvme_.stop(std::chrono::steady_clock::now() + kDeviceStopMax)) {
+    if (!nvme_.stop()) {
       std::fputs("weft perf: the device did not shut down\n", stderr);
       std::fflush(nullptr);
       std::_Exit(1);
@@ -65,13 +65,10 @@ class DeviceRuntime {
 
   /// Where its controller lives.
   void close(std::unique_ptr<bdev::Bdev> device) {
-    std::promise<void> closed;
-    auto is_closed = closed.get_future();
-    reactor_.post([device = std::move(device), closed = std::move(closed)]() mutable {
+    platform::ask<void>(reactor_, [device = std::move(device)](platform::Answer<void> closed) mutable {
       device.reset();
-      closed.set_value();
+      closed->set_value();
     });
-    is_closed.wait();
   }
 
   /// Runs the task that `make` returns on the reactor and waits for its end.
@@ -79,18 +76,15 @@ class DeviceRuntime {
   T wait_for(std::move_only_function<Task<T>()> make) {
     struct Running {
       Task<T> task;
-      std::promise<T> result;
+      platform::Answer<T> result;
     };
-    std::promise<T> result;
-    auto future = result.get_future();
-    reactor_.post([make = std::move(make), result = std::move(result)]() mutable {
+    return platform::ask<T>(reactor_, [make = std::move(make)](platform::Answer<T> result) mutable {
       auto* running = new Running{make(), std::move(result)};
       running->task.start([running] {
         const std::unique_ptr<Running> ended{running};
-        ended->result.set_value(ended->task.take());
+        ended->result->set_value(ended->task.take());
       });
     });
-    return future.get();
   }
 
  private:
@@ -145,7 +139,7 @@ Result<host::WorkloadReport> run_device_perf(const PerfOptions& options, const h
   if (!loop) return std::unexpected(loop.error());
   platform::MmapMemory memory{platform::HugePages::kReservedOnly};
   const size_t data_bytes = size_t{options.connections} * options.queue_depth * host::DataArea::rounded(workload.io_bytes);
-  auto data = memory.map((data_bytes + kPage - 1) / kPage * kPage, "the data of perf");
+  auto data = memory.map(align_up(data_bytes, kHugePage), "the data of perf");
   if (!data) return std::unexpected(data.error());
   DeviceRuntime runtime{std::move(*loop), memory, std::move(*data)};
   auto device = runtime.open(*spec);

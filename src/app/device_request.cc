@@ -44,6 +44,7 @@ platform::DeviceRequest device_request(const control::DeviceSpec& spec) {
                                   .block_size = spec.block_size,
                                   .force = spec.force,
                                   .nsid = spec.nsid,
+                                  .allows_no_iommu = spec.allows_no_iommu,
                                   .filters = {}};
   for (const control::Filter& filter : spec.filters) {
     request.filters.push_back(std::visit([](const auto& one) { return filter_of(one); }, filter));

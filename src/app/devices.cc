@@ -39,6 +39,7 @@ Json to_json(const platform::SystemRoot& root, const NvmeDevice& device) {
           {"driver", device.driver},
           {"controller", device.controller},
           {"iommu_group", or_null(device.iommu_group)},
+          {"has_iommu", device.has_iommu},
           {"numa_node", or_null(device.numa_node)},
           {"namespaces", namespaces},
           {"uses", uses_of(root, device)}};
@@ -57,8 +58,9 @@ std::string or_dash(const std::optional<uint32_t>& number) { return number ? std
 
 std::string to_line(const platform::SystemRoot& root, const NvmeDevice& device) {
   const auto uses = uses_of(root, device);
+  const auto group = device.has_iommu ? device.iommu_group : std::nullopt;
   return fmt::format("{:<13} {:<24} {:<20} {:>8}  {:<9} {:>5} {:>4}  {}\n", device.address, or_dash(device.model), or_dash(device.serial), size_text(device),
-                     or_dash(device.driver), or_dash(device.iommu_group), or_dash(device.numa_node), uses.empty() ? "free" : fmt::format("{}", fmt::join(uses, "; ")));
+                     or_dash(device.driver), or_dash(group), or_dash(device.numa_node), uses.empty() ? "free" : fmt::format("{}", fmt::join(uses, "; ")));
 }
 
 int run_list(OutputFormat output) {

@@ -50,6 +50,7 @@ TEST_F(DevicesTest, JsonHasTheSame) {
   EXPECT_EQ(device["address"], "0000:01:00.0");
   EXPECT_EQ(device["driver"], "");
   EXPECT_TRUE(device["iommu_group"].is_null());
+  EXPECT_EQ(device["has_iommu"], false);
   EXPECT_EQ(device["numa_node"], 0);
   EXPECT_EQ(device["namespaces"][0]["size_bytes"], 2147483648);
   EXPECT_EQ(device["namespaces"][0]["user"], "mounted on /srv");

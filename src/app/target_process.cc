@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <future>
 #include <latch>
 
 #include "app/device_request.h"
 #include "control/identity.h"
 #include "core/rdma_memory.h"
+#include "platform/linux/ask_reactor.h"
 #include "platform/linux/machine.h"
 #include "platform/linux/memory_lock.h"
 #include "platform/linux/open_device.h"
@@ -22,7 +24,6 @@ namespace {
 constexpr size_t kDefaultReactorsMax = 4;       // with no cores configured
 constexpr uint64_t kDescriptorsBeside = 256;    // files, rings, event loops, standard streams
 constexpr auto kStopSlack = std::chrono::seconds(2);
-constexpr auto kDeviceStopMax = std::chrono::seconds(15);  // a shutdown by RTD3E, and what it waits for
 
 bool is_wildcard(const net::Address& address) { return address.host == "0.0.0.0" || address.host == "::"; }
 
@@ -197,15 +198,6 @@ Result<void> TargetProcess::run_reactors() {
   return {};
 }
 
-template <typename T, typename F>
-T TargetProcess::on_home(F f) {
-  // The promise travels with the work: it must not die here while the other thread is still inside set_value().
-  auto answer = std::make_unique<std::promise<T>>();
-  auto future = answer->get_future();
-  target_->home().post([f = std::move(f), answer = std::move(answer)]() mutable { f(std::move(answer)); });
-  return future.get();
-}
-
 Result<void> TargetProcess::add_namespaces() {
   uint64_t seed = 0;
   platform::random_bytes(std::as_writable_bytes(std::span{&seed, 1}));
@@ -217,7 +209,8 @@ Result<void> TargetProcess::add_namespaces() {
       if (!device) return std::unexpected(device.error());
       const bdev::Info& info = (*device)->info();
       const auto identity = control::identity_for(ns.device.uuid, info.identity, {machine_id_, config_.subsystems[i].nqn, info.medium_id}, random);
-      const auto added = on_home<Result<void>>([&](Answer<Result<void>> answer) {
+      const auto added = platform::ask<Result<void>>(target_->home(), [&](platform::Answer<Result<void>> answer) {
+        subsystem.set_serial(control::serial_for(config_.subsystems[i], machine_id_, info.identity));
         target_->add_namespace(subsystem, ns.nsid, to_target(identity), std::move(*device),
                                [answer = std::move(answer)](Result<void> result) { answer->set_value(std::move(result)); });
       });
@@ -228,7 +221,7 @@ Result<void> TargetProcess::add_namespaces() {
 }
 
 Result<void> TargetProcess::listen() {
-  return on_home<Result<void>>([this](Answer<Result<void>> answer) {
+  return platform::ask<Result<void>>(target_->home(), [this](platform::Answer<Result<void>> answer) {
     std::vector<nvmf::ListenerRecord> records;
     const bool has_tcp = std::ranges::any_of(config_.listeners, [](const auto& each) { return each.scheme == control::Scheme::kTcp; });
     for (const control::ListenerConfig& listener : config_.listeners) {
@@ -254,7 +247,7 @@ Result<void> TargetProcess::listen() {
 }
 
 TargetProcess::Traffic TargetProcess::traffic() {
-  return on_home<Traffic>([this](Answer<Traffic> answer) {
+  return platform::ask<Traffic>(target_->home(), [this](platform::Answer<Traffic> answer) {
     Traffic sum;
     for (const auto& subsystem : target_->subsystems()) {
       for (const auto& [nsid, ns] : subsystem->namespaces()) {
@@ -306,10 +299,10 @@ bool TargetProcess::stop_target() {
 /// Devices that are driven here are shut down, so that what was acknowledged lasts, once no namespace has them open.
 bool TargetProcess::give_back_devices() {
   if (!nvme_->has_devices()) return true;
-  const auto removed = on_home<Result<void>>([this](Answer<Result<void>> answer) {
+  const auto removed = platform::ask<Result<void>>(target_->home(), [this](platform::Answer<Result<void>> answer) {
     auto missing = std::make_shared<size_t>(target_->subsystems().size() - 1);
     auto last = std::make_shared<Result<void>>();
-    auto shared_answer = std::make_shared<Answer<Result<void>>>(std::move(answer));
+    auto shared_answer = std::make_shared<platform::Answer<Result<void>>>(std::move(answer));
     std::vector<nvmf::Subsystem*> subsystems;
     for (const auto& subsystem : target_->subsystems()) subsystems.push_back(subsystem.get());
     for (size_t i = 1; i < subsystems.size(); ++i) {  // the first is the discovery subsystem
@@ -319,7 +312,7 @@ bool TargetProcess::give_back_devices() {
       });
     }
   });
-  return removed.has_value() && nvme_->stop(std::chrono::steady_clock::now() + kDeviceStopMax);
+  return removed.has_value() && nvme_->stop();
 }
 
 TargetProcess::~TargetProcess() {

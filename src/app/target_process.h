@@ -1,7 +1,6 @@
 // The target in this process: one reactor per core on threads of their own, the devices, the namespaces and the listeners, composed from a
 // configuration. Made, asked and stopped by the control thread (the one that called start()).
 #pragma once
-#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -78,11 +77,6 @@ class TargetProcess {
   Result<void> listen();
   bool stop_target();
   bool give_back_devices();
-  /// Runs f(answer) on the home reactor and waits for what it, or what it starts, puts into `answer`.
-  template <typename T>
-  using Answer = std::unique_ptr<std::promise<T>>;
-  template <typename T, typename F>
-  T on_home(F f);
 
   control::Config config_;
   std::unique_ptr<platform::LogHub> logs_;

@@ -96,11 +96,25 @@ Result<DeviceSpec> with_uuid(DeviceSpec spec, std::string_view value) {
   return spec;
 }
 
+Result<bool> parse_bool(std::string_view key, std::string_view value) {
+  if (value == "true") return true;
+  if (value == "false") return false;
+  return bad_spec(fmt::format("{}={}: write {}=true or {}=false", key, shown(value), key, key));
+}
+
 Result<DeviceSpec> with_force(DeviceSpec spec, std::string_view value) {
   if (spec.kind != DeviceKind::kBlockDevice) return bad_spec("force= is for block devices only");
-  if (value != "true" && value != "false")
-    return bad_spec(fmt::format("force={}: write force=true or force=false", shown(value)));
-  spec.force = value == "true";
+  const auto force = parse_bool("force", value);
+  if (!force) return std::unexpected(force.error());
+  spec.force = *force;
+  return spec;
+}
+
+Result<DeviceSpec> with_unsafe_no_iommu(DeviceSpec spec, std::string_view value) {
+  if (spec.kind != DeviceKind::kNvme) return bad_spec("unsafe_no_iommu= is for nvme only");
+  const auto allows = parse_bool("unsafe_no_iommu", value);
+  if (!allows) return std::unexpected(allows.error());
+  spec.allows_no_iommu = *allows;
   return spec;
 }
 
@@ -120,8 +134,9 @@ Result<DeviceSpec> with_option(DeviceSpec spec, std::string_view key, std::strin
   if (key == "uuid") return with_uuid(std::move(spec), value);
   if (key == "force") return with_force(std::move(spec), value);
   if (key == "nsid") return with_nsid(std::move(spec), value);
+  if (key == "unsafe_no_iommu") return with_unsafe_no_iommu(std::move(spec), value);
   return bad_spec(fmt::format(
-      "{} is not an option: there are size=, block_size=, uuid=, force= and nsid=; a path cannot hold a comma", shown(key)));
+      "{} is not an option: there are size=, block_size=, uuid=, force=, nsid= and unsafe_no_iommu=; a path cannot hold a comma", shown(key)));
 }
 
 bool is_filter(std::string_view text) { return text.starts_with(kDelayPrefix) || text.starts_with(kErrorPrefix); }

@@ -4,6 +4,7 @@
 //   file:PATH,size=8GiB      a regular file; size= creates it when it is missing
 //   /dev/sdX[,force=true]    a block device; force=true takes one that carries a known signature
 //   nvme:0000:01:00.0[,nsid=1]  a namespace of an NVMe device that `weft devices bind` has given to VFIO, driven by this process
+//                          …,unsafe_no_iommu=true  also where no IOMMU keeps it from the machine's memory
 // Options: block_size=512|4096, uuid=UUID, and size=, force= as above. Filters: see device_filter.h. Nothing is opened
 // here: whether the file exists, is regular, or the disk is in use, is found out by whoever opens it.
 #pragma once
@@ -32,6 +33,7 @@ struct DeviceSpec {
   std::optional<Uuid> uuid;
   bool force = false;           // block device
   uint32_t nsid = 1;            // nvme
+  bool allows_no_iommu = false;  // nvme
   std::vector<Filter> filters;  // the outermost first
 };
 

@@ -55,6 +55,8 @@ TEST(DeviceSpec, ReadsOptionsInAnyOrder) {
 TEST(DeviceSpec, ANamespaceOfADeviceIsTheFirstUnlessSaid) {
   EXPECT_EQ(spec_of("nvme:01:00.0").nsid, 1u);
   EXPECT_EQ(spec_of("nvme:01:00.0,nsid=7").nsid, 7u);
+  EXPECT_FALSE(spec_of("nvme:01:00.0").allows_no_iommu);
+  EXPECT_TRUE(spec_of("nvme:01:00.0,unsafe_no_iommu=true").allows_no_iommu);
   EXPECT_EQ(to_text(spec_of("nvme:01:00.0,nsid=7")), "nvme:01:00.0,nsid=7");
 }
 
@@ -105,6 +107,8 @@ TEST(DeviceSpec, RefusesWhatIsNoneAndSaysWhatToWrite) {
       {"nvme:01:00.0,block_size=512", "nvme format"},
       {"nvme:01:00.0,force=true", "block devices only"},
       {"ram:1GiB,nsid=1", "nvme only"},
+      {"ram:1GiB,unsafe_no_iommu=true", "nvme only"},
+      {"nvme:01:00.0,unsafe_no_iommu=yes", "unsafe_no_iommu=true or unsafe_no_iommu=false"},
       {"delay:10ms", "stands the device"},
       {"delay:10ms,", "last comma"},
       {"delay:10,ram:1GiB", "us, ms or s"},

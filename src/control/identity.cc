@@ -84,6 +84,12 @@ std::string derive_serial(std::string_view machine_id, std::string_view subsyste
   return serial;
 }
 
+std::string serial_for(const SubsystemConfig& subsystem, std::string_view machine_id, const bdev::Identity& medium) {
+  const bool is_derived = subsystem.serial == derive_serial(machine_id, subsystem.nqn);
+  const bool stands_for_device = is_derived && subsystem.namespaces.size() == 1 && !medium.serial.empty();
+  return stands_for_device ? medium.serial : subsystem.serial;
+}
+
 std::string default_subsystem_nqn(std::string_view machine_id) {
   WEFT_ASSERT(!machine_id.empty());
   return "nqn.2014-08.org.nvmexpress:uuid:" + to_text(derived_uuid(digest_of({"weft subsystem nqn", machine_id})));

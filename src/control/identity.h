@@ -51,6 +51,10 @@ NamespaceIdentity identity_for(const std::optional<Uuid>& configured, const bdev
 /// SN of a subsystem: 20 characters. Requires: neither is empty.
 std::string derive_serial(std::string_view machine_id, std::string_view subsystem_nqn);
 
+/// SN of `subsystem`, whose names are filled in, when one of its namespaces is on a medium with that identity: that device's, where the subsystem stands
+/// for it, with this namespace alone and no serial of its own; else its own.
+std::string serial_for(const SubsystemConfig& subsystem, std::string_view machine_id, const bdev::Identity& medium);
+
 /// "nqn.2014-08.org.nvmexpress:uuid:…", one per machine. Requires: the machine's id is not empty.
 std::string default_subsystem_nqn(std::string_view machine_id);
 

@@ -83,6 +83,20 @@ TEST(Identity, SerialFillsItsFieldAndDiffersBySubsystemAndMachine) {
   EXPECT_NE(serial, derive_serial("another machine", kNqn));
 }
 
+TEST(Identity, ASubsystemOfOneDeviceHasItsSerial) {
+  Config config;
+  config.subsystems = {{.nqn = std::string{kNqn}, .namespaces = {{}}}};
+  const SubsystemConfig one = with_default_names(config, kMachine).subsystems[0];
+  EXPECT_EQ(serial_for(one, kMachine, {.serial = "S1"}), "S1");
+  EXPECT_EQ(serial_for(one, kMachine, {}), derive_serial(kMachine, kNqn));
+  SubsystemConfig two = one;
+  two.namespaces.resize(2);
+  EXPECT_EQ(serial_for(two, kMachine, {.serial = "S1"}), two.serial);
+  SubsystemConfig named = one;
+  named.serial = "MINE";
+  EXPECT_EQ(serial_for(named, kMachine, {.serial = "S1"}), "MINE");
+}
+
 TEST(Identity, DefaultNqnIsValidAndBelongsToTheMachine) {
   EXPECT_TRUE(fabrics::is_valid_nqn(default_subsystem_nqn(kMachine)));
   EXPECT_NE(default_subsystem_nqn(kMachine), default_subsystem_nqn("another machine"));

@@ -1,5 +1,5 @@
-// A subsystem: its names, who may connect, its namespaces, and the register of its controllers. Its names do not change; the rest belongs to the
-// target's home reactor. Each shard has a SubsystemView of it.
+// A subsystem: its names, who may connect, its namespaces, and the register of its controllers. Its names do not change once hosts can connect; the rest
+// belongs to the target's home reactor. Each shard has a SubsystemView of it.
 #pragma once
 #include <functional>
 #include <map>
@@ -44,6 +44,8 @@ class Subsystem {
   Registry& registry() { return registry_; }
   const HostAccess& access() const { return access_; }
   void set_access(HostAccess access) { access_ = std::move(access); }
+  /// Requires: no host could connect yet.
+  void set_serial(std::string serial) { config_.serial = std::move(serial); }
   /// What a host's Connect gets here, whatever its shard has said already: access may have changed meanwhile.
   nvme::Status admits(std::string_view host_nqn, bool is_loopback_listener) const;
   std::map<uint32_t, std::unique_ptr<Namespace>>& namespaces() { return namespaces_; }

@@ -1,12 +1,12 @@
 // NVMe devices of this machine that VFIO has, for the block device suites: WEFT_NVME_DEVICES names them
 // (ADDRESS=BLOCK_SIZE ...), WEFT_NVME_BYTES says how large each one is, and what is on them is lost. The controller lives on a reactor of its own, with a thread; Ios run on the test's reactor.
 #pragma once
+#include "platform/linux/ask_reactor.h"
 #include "platform/linux/event_loop.h"
 #include "platform/linux/memory.h"
 #include "platform/linux/nvme_engine.h"
 #include "tests/conformance/bdev_conformance.h"
 
-#include <chrono>
 #include <cstdlib>
 #include <future>
 #include <optional>
@@ -47,7 +47,7 @@ class VfioEnvironment final : public Environment {
     engine_.emplace(std::vector<platform::VfioFunction::Room>{{home_, *home_loop_}, {reactor, *loop_}}, memory_, std::vector<std::span<std::byte>>{}, log_);
   }
   Result<std::unique_ptr<bdev::Bdev>> make_device(uint32_t) override {
-    auto device = meanwhile([&] { return engine_->make_device(address_, 1); });
+    auto device = meanwhile([&] { return engine_->make_device({.address = address_}); });
     if (!device) return device;
     const auto zeroed = zero(**device);
     if (zeroed) return device;
@@ -59,18 +59,15 @@ class VfioEnvironment final : public Environment {
   uint64_t size_bytes() const override { return std::strtoull(std::getenv("WEFT_NVME_BYTES"), nullptr, 10); }
   void destroy(std::unique_ptr<bdev::Bdev> device) override {
     meanwhile([&] {
-      std::promise<void> gone;
-      auto is_gone = gone.get_future();
-      home_.post([&device, gone = std::move(gone)]() mutable {
+      platform::ask<void>(home_, [&device](platform::Answer<void> gone) {
         device.reset();
-        gone.set_value();
+        gone->set_value();
       });
-      is_gone.wait();
       return true;
     });
   }
   void end(Reactor&) override {
-    EXPECT_TRUE(meanwhile([&] { return engine_->stop(std::chrono::steady_clock::now() + std::chrono::seconds(20)); }));
+    EXPECT_TRUE(meanwhile([&] { return engine_->stop(); }));
     engine_.reset();
   }
 

@@ -1,4 +1,4 @@
-# debian.sh: the Debian archive as build_image.sh and build_siw.sh use it: the mirror, an apt of its own for a suite, a new root. Sourced
+# debian.sh: the Debian archive as build_image.sh and build_modules.sh use it: the mirror, an apt of its own for a suite, a new root. Sourced
 # after common.sh.
 # shellcheck shell=bash disable=SC2034,SC2154
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# guest_test.sh --weft PATH --kernel 6.12|6.1 [--fabric tcp|rdma|iwarp|nvme] [--job NAME[,NAME...]] [--conformance PATH]: runs the guest jobs
+# guest_test.sh --weft PATH --kernel 6.12|6.1 [--fabric tcp|rdma|iwarp|nvme|nvme_bare] [--job NAME[,NAME...]] [--conformance PATH]: runs the guest jobs
 # (default: all of the fabric) in one boot of a real Linux kernel. With tcp (the default) `weft serve` runs on this machine's loopback, and what
 # jobs ask about it (kill, start, stats) is answered here; with RDMA and NVMe it runs inside the guest (in_guest.sh). The target is ended by SIGTERM,
 # which must give exit status 0. Prints one line per job and a summary; exit status 0 only if all of it is well.
@@ -15,8 +15,9 @@ declare -rA all_jobs=(
     [rdma]=basic,idle,two_hosts,trim,filesystems,fio_verify,connect_100,reconnect,rdma_own_host,rdma_host_lost,rdma_unplug,verbs_conformance
     [iwarp]=basic,idle,fio_verify,rdma_own_host
     [nvme]=nvme_binding,nvme_driver,nvme_target
+    [nvme_bare]=nvme_no_iommu
 )
-readonly usage="usage: guest_test.sh --weft PATH --kernel 6.12|6.1 [--fabric tcp|rdma|iwarp|nvme] [--job NAME[,NAME...]] [--conformance PATH]"
+readonly usage="usage: guest_test.sh --weft PATH --kernel 6.12|6.1 [--fabric tcp|rdma|iwarp|nvme|nvme_bare] [--job NAME[,NAME...]] [--conformance PATH]"
 program='' kernel='' fabric=tcp jobs='' conformance=''
 while [ $# -gt 0 ]; do
     case $1 in
@@ -81,7 +82,7 @@ verdicts() {
 
 # What has a result besides the jobs.
 steps=(start_target stop_target)
-[ "$fabric" != nvme ] || steps=(make_wire)
+[[ $fabric != nvme* ]] || steps=(make_wire)
 if [ "$fabric" = tcp ]; then steps=(stop_target); start_outside; fi
 WEFT_SHARE=$share WEFT_PORT=$port WEFT_NQN=$WEFT_NQN WEFT_FABRIC=$fabric WEFT_CAN_ASK=1 WEFT_BINARY=$program WEFT_CONFORMANCE=$conformance \
     "$guest_dir/run.sh" "$kernel" "$jobs" &

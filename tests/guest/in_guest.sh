@@ -1,7 +1,7 @@
 #!/bin/bash
 # in_guest.sh: runs the jobs named in /share/joblist ("NAME ARGUMENT..." a line) one after the other inside the guest, each with a time limit.
-# run.sh puts it into the shared directory together with jobs/ and env. Where the fabric is not TCP (WEFT_FABRIC: rdma, iwarp, nvme) it first makes a
-# wire inside the guest, and for RDMA's sake starts the target at one end of it; where it is nvme, jobs start it. Writes logs/NAME.log, a line "NAME STATUS SECONDS" in results for
+# run.sh puts it into the shared directory together with jobs/ and env. Where the fabric is not TCP (WEFT_FABRIC: rdma, iwarp, nvme, nvme_bare) it first makes a
+# wire inside the guest, and for RDMA's sake starts the target at one end of it; with NVMe devices, jobs start it. Writes logs/NAME.log, a line "NAME STATUS SECONDS" in results for
 # each job, and last the end marker that run.sh requires on the console.
 set -u
 # shellcheck source=/dev/null
@@ -64,7 +64,7 @@ clean_up() {
 echo "weft-guest: $(uname -r) up after $(cut -d' ' -f1 /proc/uptime) s"
 modprobe nvme-tcp
 failed=0 target_is_ours=''
-if [ "$WEFT_FABRIC" = nvme ]; then
+if [[ $WEFT_FABRIC = nvme* ]]; then
     # shellcheck source=SCRIPTDIR/jobs/wire.sh
     . /share/jobs/wire.sh
     cp -r /share/weft /tmp/

@@ -5,7 +5,7 @@
 #
 # From the environment: WEFT_PORT (default 4420) and WEFT_NQN of the target, WEFT_ADDRESS (default 10.0.2.2, this machine's loopback),
 # WEFT_FABRIC (tcp; rdma and iwarp: a target inside the guest, over soft-RoCE or siw; WEFT_TARGET there: weft or, for comparison, nvmet; nvme: as
-# rdma, on a machine with an IOMMU and two NVMe devices, and the jobs start the target),
+# rdma, on a machine with an IOMMU and two NVMe devices, and the jobs start the target; nvme_bare: the same without an IOMMU),
 # WEFT_BINARY (what jobs that need a target inside the guest run there; they fail without it), WEFT_CONFORMANCE (tests/conformance, likewise),
 # WEFT_SHARE (a directory to share and keep; default: temporary, kept on failure), WEFT_JOB_LIMIT and WEFT_BOOT_LIMIT in seconds.
 set -euo pipefail
@@ -22,16 +22,23 @@ can_ask=${WEFT_CAN_ASK:-}
 # shellcheck disable=SC2054  # commas of QEMU's
 machine=(-machine pc)
 # shellcheck disable=SC2054
-[ "$fabric" != nvme ] || machine=(-machine q35,kernel-irqchip=split -device intel-iommu,intremap=on,caching-mode=on)
+case $fabric in
+    nvme) machine=(-machine q35,kernel-irqchip=split -device intel-iommu,intremap=on,caching-mode=on) ;;
+    nvme_bare) machine=(-machine q35) ;;
+esac
 # shellcheck disable=SC2054
 case $fabric in
     tcp) machine+=(-accel tcg,thread=single -m 1024) ;;
     # Host and target in one memory. Nothing outside has part in their conversation, so the guest's clock may count instructions: then time
     # stands still while the guest waits for a processor, and no time-out of RDMA's few seconds comes from a busy machine.
-    rdma | iwarp | nvme) machine+=(-accel tcg,thread=single -icount shift=1 -m 1536) can_ask=1 ;;
-    *) die "no fabric $fabric; there are tcp, rdma, iwarp and nvme" ;;
+    rdma | iwarp) machine+=(-accel tcg,thread=single -icount shift=1 -m 1536) can_ask=1 ;;
+    nvme | nvme_bare) machine+=(-accel tcg,thread=single -icount shift=1 -m 1536) can_ask='' ;;
+    *) die "no fabric $fabric; there are tcp, rdma, iwarp, nvme and nvme_bare" ;;
 esac
-if [ "$fabric" = iwarp ]; then "$guest_dir/build_siw.sh"; else "$guest_dir/build_image.sh"; fi
+# The module of ours that a fabric needs in the place of, or besides, Debian's.
+declare -A module_of=([iwarp]=siw [nvme_bare]=vfio)
+module=${module_of[$fabric]:-}
+if [ -n "$module" ]; then "$guest_dir/build_modules.sh"; else "$guest_dir/build_image.sh"; fi
 image=$(image_dir)
 [ -e "$image/vmlinuz-$kernel" ] || die "no kernel $kernel; there are: $(cd "$image" && echo vmlinuz-* | sed 's/vmlinuz-//g')"
 
@@ -57,7 +64,7 @@ fill_share() {
     mkdir -p "$share/logs" "$share/rpc"
     rm -rf "$share/jobs"
     cp -r "$guest_dir/jobs" "$guest_dir/in_guest.sh" "$guest_dir/target.sh" "$guest_dir/nvmet.sh" "$share/"
-    [ "$fabric" != iwarp ] || cp "$image/siw-$kernel.ko" "$share/siw.ko"
+    [ -z "$module" ] || cp "$image/$module-$kernel.ko" "$share/$module.ko"
     # Jobs run programs of tests/e2e in the guest, and the target.
     mkdir -p "$share/e2e"
     cp -r "$guest_dir"/../e2e/{crash,hostile} "$share/e2e/"
@@ -83,7 +90,7 @@ export WEFT_JOB_LIMIT=$job_limit
 ENV
 }
 
-# The NVMe devices of fabric nvme: 1 has blocks of 512 bytes, 2 of 4096, and one place of 2 cannot be read: its last but one MiB.
+# The NVMe devices of the fabrics nvme: 1 has blocks of 512 bytes, 2 of 4096, and one place of 2 cannot be read: its last but one MiB.
 # Each is below a port that it can be pulled from.
 readonly disk_mib=320
 declare -rA block_bytes=([1]=512 [2]=4096)
@@ -168,7 +175,7 @@ fill_share "$@"
 disks=() pipes='' drain=''
 trap '[ -z "$qemu" ] || kill "$qemu" 2>/dev/null || true; [ -z "$pipes" ] || rm -rf "$pipes"' EXIT
 trap 'exit 143' TERM INT HUP
-[ "$fabric" != nvme ] || add_disks
+[[ $fabric != nvme* ]] || add_disks
 boot
 tail -q -n 0 -f --pid="$qemu" "$share/results" | while read -r name status seconds; do
     say "Linux $kernel: $name status $status ($seconds s)"

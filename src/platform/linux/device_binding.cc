@@ -76,14 +76,17 @@ Result<void> DeviceBinding::check_machine(const NvmeDevice& device, const BindRe
   if (!is_there(root_.sys + "/bus/pci/drivers/vfio-pci")) {
     return refuse(Errc::kNotFound, device, "the kernel has no vfio-pci driver: load it with `modprobe vfio-pci`");
   }
-  const bool can_do_without = read_word(root_.sys + "/module/vfio/parameters/enable_unsafe_noiommu_mode") == "Y";
-  if (!device.iommu_group && !request.allow_no_iommu) {
+  if (!device.has_iommu && !request.allow_no_iommu) {
     return refuse(Errc::kUnsupported, device,
                   "it is behind no IOMMU: switch it on in the firmware and with intel_iommu=on or amd_iommu=on on the kernel's command line. "
                   "--unsafe-no-iommu does without: then the device can write anywhere");
   }
-  if (!device.iommu_group && !can_do_without) {
-    return refuse(Errc::kUnsupported, device, "VFIO does without an IOMMU only after `modprobe vfio enable_unsafe_noiommu_mode=1`");
+  const std::string parameter = root_.sys + "/module/vfio/parameters/enable_unsafe_noiommu_mode";
+  if (!device.has_iommu && !is_there(parameter)) {
+    return refuse(Errc::kUnsupported, device, "this kernel's VFIO cannot do without an IOMMU: it is built without CONFIG_VFIO_NOIOMMU, as Debian's are");
+  }
+  if (!device.has_iommu && read_word(parameter) != "Y") {
+    return refuse(Errc::kUnsupported, device, fmt::format("VFIO does without an IOMMU only after `echo 1 > {}`", parameter));
   }
   if (const auto others = others_in_group(root_, device); !others.empty()) {
     return refuse(Errc::kBusy, device, fmt::format("its IOMMU group {} has other devices in use: {}; give them to vfio-pci too, or move the device to another slot",
@@ -131,10 +134,7 @@ Result<std::string> DeviceBinding::node_of(const std::string& address) const {
   const auto bound = find_nvme_device(root_, address);  // without an IOMMU it has a group only now
   if (!bound) return std::unexpected(bound.error());
   if (!bound->iommu_group) return refuse(Errc::kUnsupported, *bound, "VFIO has given it no group");
-  const std::string group = std::to_string(*bound->iommu_group);
-  const std::string node = fmt::format("{}/vfio/{}", root_.dev, group);
-  const std::string without_iommu = fmt::format("{}/vfio/noiommu-{}", root_.dev, group);
-  return is_there(without_iommu) ? without_iommu : node;
+  return root_.dev + "/" + vfio_node(*bound);
 }
 
 }  // namespace weft::platform

@@ -15,6 +15,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kNvmeClass = "0x010802";  // mass storage, non-volatile memory, NVM Express
 constexpr std::string_view kBridgeClass = "0x0604";
+constexpr std::string_view kNoIommuGroup = "vfio-noiommu";  // the name of a group that VFIO makes for a device behind no IOMMU
 constexpr uint64_t kSectorBytes = 512;  // sysfs counts in these whatever the format
 
 fs::path directory_of(const SystemRoot& root, const std::string& address) { return fs::path{root.sys} / "bus/pci/devices" / address; }
@@ -70,12 +71,14 @@ NvmeDevice read_device(const SystemRoot& root, const std::string& address) {
   NvmeDevice device{.address = address,
                     .driver = link_name(directory / "driver"),
                     .iommu_group = to_number(link_name(directory / "iommu_group")),
+                    .has_iommu = false,
                     .numa_node = to_number(read_word(directory / "numa_node")),  // -1: it has none
                     .controller = {},
                     .model = {},
                     .serial = {},
                     .firmware = {},
                     .namespaces = {}};
+  device.has_iommu = device.iommu_group && read_word(directory / "iommu_group/name") != kNoIommuGroup;
   read_kernel_view(root, directory, device);
   return device;
 }
@@ -124,17 +127,20 @@ std::vector<std::string> others_in_group(const SystemRoot& root, const NvmeDevic
   return others;
 }
 
+std::string vfio_node(const NvmeDevice& device) {
+  return fmt::format("vfio/{}{}", device.has_iommu ? "" : "noiommu-", device.iommu_group.value());
+}
+
 std::optional<std::string> find_vfio_user(const SystemRoot& root, const NvmeDevice& device) {
   if (!device.iommu_group) return std::nullopt;
-  const std::string node = std::to_string(*device.iommu_group);
+  const fs::path node = fs::path{"/dev"} / vfio_node(device);
   for (const std::string& process : names_in(root.proc)) {
     if (!to_number(process)) continue;
     const fs::path directory = fs::path{root.proc} / process;
     for (const std::string& fd : names_in(directory / "fd")) {
       std::error_code failed;
       const fs::path file = fs::read_symlink(directory / "fd" / fd, failed);
-      const bool is_group = file.parent_path() == "/dev/vfio" && (file.filename() == node || file.filename() == "noiommu-" + node);
-      if (is_group) return fmt::format("process {} ({})", process, read_word(directory / "comm"));
+      if (file == node) return fmt::format("process {} ({})", process, read_word(directory / "comm"));
     }
   }
   return std::nullopt;

@@ -22,6 +22,7 @@ struct NvmeDevice {
   std::string address;  // PCI: "0000:01:00.0"
   std::string driver;   // "nvme", "vfio-pci"; empty: none
   std::optional<uint32_t> iommu_group;
+  bool has_iommu = false;  // without one, a device that VFIO has is in a group all the same
   std::optional<uint32_t> numa_node;
   // While the kernel drives it; else empty:
   std::string controller;  // "nvme0"
@@ -39,6 +40,9 @@ Result<NvmeDevice> find_nvme_device(const SystemRoot& root, std::string_view add
 /// What stands between the device and VFIO besides its own driver: other devices of its IOMMU group that a driver of the kernel has, with the driver,
 /// "0000:00:1f.3 (snd_hda_intel)". Bridges do not count.
 std::vector<std::string> others_in_group(const SystemRoot& root, const NvmeDevice& device);
+
+/// The node through which VFIO gives the device's group, below /dev: "vfio/12", "vfio/noiommu-12". Requires: iommu_group.
+std::string vfio_node(const NvmeDevice& device);
 
 /// The process that has the device open through VFIO: "process 812 (weft)". Nothing when there is none that this user may see.
 std::optional<std::string> find_vfio_user(const SystemRoot& root, const NvmeDevice& device);

@@ -101,6 +101,8 @@ TEST_F(NvmeDevicesTest, TellsWhatIsThereAndWhoDrivesIt) {
   EXPECT_EQ(devices[0].model, "Fast 990");
   EXPECT_EQ(devices[0].serial, "S123");
   EXPECT_EQ(devices[0].iommu_group, 14u);
+  EXPECT_TRUE(devices[0].has_iommu);
+  EXPECT_EQ(vfio_node(devices[0]), "vfio/14");
   EXPECT_EQ(devices[0].numa_node, 1u);
   ASSERT_THAT(devices[0].namespaces, SizeIs(1));
   EXPECT_EQ(devices[0].namespaces[0].name, "nvme0n1");
@@ -185,8 +187,21 @@ TEST_F(NvmeDevicesTest, WithoutAnIommuItMustBeAskedForAndAllowed) {
   make_empty();
   fs::remove(directory_.path("sys/bus/pci/devices/0000:01:00.0/iommu_group"));
   EXPECT_THAT(std::string(binding().bind({.address = "01:00.0"}).error().what()), HasSubstr("--unsafe-no-iommu"));
-  EXPECT_THAT(std::string(binding().bind({.address = "01:00.0", .allow_no_iommu = true}).error().what()), HasSubstr("enable_unsafe_noiommu_mode=1"));
+  const BindRequest allowed{.address = "01:00.0", .allow_no_iommu = true};
+  EXPECT_THAT(std::string(binding().bind(allowed).error().what()), HasSubstr("built without CONFIG_VFIO_NOIOMMU"));
+  write("module/vfio/parameters/enable_unsafe_noiommu_mode", "N\n");
+  EXPECT_THAT(std::string(binding().bind(allowed).error().what()), HasSubstr("echo 1 > "));
   EXPECT_THAT(writes_, IsEmpty());
+}
+
+TEST_F(NvmeDevicesTest, WithoutAnIommuVfioHasANodeOfAnotherName) {
+  write("groups/15/name", "vfio-noiommu\n");
+  const auto device = find_nvme_device(root(), "02:00.0");
+  EXPECT_FALSE(device->has_iommu);
+  EXPECT_EQ(vfio_node(*device), "vfio/noiommu-15");
+  EXPECT_EQ(find_vfio_user(root(), *device), std::nullopt);
+  fs::create_symlink("/dev/vfio/noiommu-15", directory_.path("proc/812/fd/10"));
+  EXPECT_EQ(find_vfio_user(root(), *device), "process 812 (weft)");
 }
 
 TEST_F(NvmeDevicesTest, TheDriverAndTheOwnerMustBeThere) {

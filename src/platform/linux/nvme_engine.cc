@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <future>
 
 #include "core/reactor.h"
+#include "platform/linux/ask_reactor.h"
 
 namespace weft::platform {
 namespace {
@@ -13,19 +13,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kFirstPause{1};
 constexpr std::chrono::seconds kLongestPause{32};
+constexpr std::chrono::seconds kStopMax{15};  // a shutdown by RTD3E, and what it waits for
 
 }  // namespace
 
 NvmeEngine::~NvmeEngine() { WEFT_ASSERT(devices_.empty()); }
-
-template <typename T, typename F>
-T NvmeEngine::on_home(F f) {
-  // The promise travels with the work: it must not die here while the other thread is still inside set_value().
-  auto answer = std::make_unique<std::promise<T>>();
-  auto future = answer->get_future();
-  home().post([f = std::move(f), answer = std::move(answer)]() mutable { f(std::move(answer)); });
-  return future.get();
-}
 
 void NvmeEngine::set_state(Device& device, State state) {
   const std::lock_guard lock{mutex_};
@@ -35,58 +27,73 @@ void NvmeEngine::set_state(Device& device, State state) {
 
 // --- asked by the control thread -----------------------------------------------------------------------------------------------------------------
 
-Result<std::unique_ptr<bdev::Bdev>> NvmeEngine::make_device(const std::string& address, uint32_t nsid) {
-  const auto device = find_or_make(address);
+Result<std::unique_ptr<bdev::Bdev>> NvmeEngine::make_device(const Wanted& wanted) {
+  const auto device = find_or_make(wanted);
   if (!device) return std::unexpected(device.error());
   using Made = Result<std::unique_ptr<bdev::Bdev>>;
-  return on_home<Made>([device = *device, nsid](std::unique_ptr<std::promise<Made>> answer) {
+  return ask<Made>(home(), [device = *device, nsid = wanted.nsid](Answer<Made> answer) {
     if (device->is_used) return answer->set_value(device->place->make(nsid));
     answer->set_value(fail(Errc::kNotFound, fmt::format("{} is away", device->address)));
   });
 }
 
-Result<NvmeEngine::Device*> NvmeEngine::find_or_make(const std::string& address) {
-  const auto found = find_nvme_device(SystemRoot{}, address);
+Result<NvmeEngine::Device*> NvmeEngine::find_or_make(const Wanted& wanted) {
+  const auto found = find_nvme_device(SystemRoot{}, wanted.address);
   if (!found) return std::unexpected(found.error());
   const auto same = std::ranges::find(devices_, found->address, [](const auto& device) { return device->address; });
   if (same != devices_.end()) return same->get();
-  if (container_ == nullptr) {
-    auto container = VfioContainer::open(memory_, pools_);
-    if (!container) return std::unexpected(container.error());
-    container_ = std::move(*container);
-  }
-  auto device = make(found->address);
+  auto device = make(*found, wanted.allows_no_iommu);
   if (auto done = bring_up(*device); !done) return std::unexpected(done.error());
   const nvme::ControllerFacts& facts = device->controller->facts();
   log_.info("nvme:{}: {}, serial {}, driven by this process", device->address, facts.model, facts.serial);
+  if (!found->has_iommu) log_.warn("nvme:{}: no IOMMU stands before it: it can read and write all memory of this machine", device->address);
   const std::lock_guard lock{mutex_};
   devices_.push_back(std::move(device));
   if (!thread_.joinable()) thread_ = std::thread{[this] { run(); }};
   return devices_.back().get();
 }
 
-std::unique_ptr<NvmeEngine::Device> NvmeEngine::make(const std::string& address) {
+std::unique_ptr<NvmeEngine::Device> NvmeEngine::make(const NvmeDevice& found, bool allows_no_iommu) {
   auto device = std::make_unique<Device>();
-  device->address = address;
+  device->address = found.address;
+  device->allows_no_iommu = allows_no_iommu;
   std::vector<Reactor*> reactors;
   for (const auto& room : rooms_) reactors.push_back(&room.reactor);
-  // It is told from inside the controller, which is no place to let go of it.
-  const auto lost = [this, raw = device.get()] { home().post([this, raw] { let_go(*raw); }); };
-  device->place = std::make_unique<bdev::NvmeDevice>(home(), reactors, address, lost);
+  device->place = std::make_unique<bdev::NvmeDevice>(home(), reactors, found.address, [this, raw = device.get()] { let_go(*raw); });
   return device;
+}
+
+Result<VfioContainer*> NvmeEngine::container_for(const NvmeDevice& found) {
+  const std::lock_guard lock{mutex_};
+  const Isolation isolation = found.has_iommu ? Isolation::kIommu : Isolation::kNone;
+  if (const auto same = containers_.find(isolation); same != containers_.end()) return same->second.get();
+  auto container = VfioContainer::open(isolation, memory_, pools_);
+  if (!container) return std::unexpected(container.error());
+  return containers_.emplace(isolation, std::move(*container)).first->second.get();
+}
+
+Result<std::unique_ptr<VfioFunction>> NvmeEngine::open(const Device& device) {
+  const auto found = find_nvme_device(SystemRoot{}, device.address);
+  if (!found) return std::unexpected(found.error());
+  if (found->driver == "vfio-pci" && !found->has_iommu && !device.allows_no_iommu) {
+    return fail(Errc::kDenied, fmt::format("nvme:{}: no IOMMU stands before it, so it can read and write all memory of this machine: "
+                                           "nvme:{},unsafe_no_iommu=true takes it all the same", device.address, device.address));
+  }
+  const auto container = container_for(*found);
+  if (!container) return std::unexpected(container.error());
+  return VfioFunction::open(**container, *found, rooms_);
 }
 
 /// Whoever calls waits. After an error the device is away.
 Result<void> NvmeEngine::bring_up(Device& device) {
   set_state(device, State::kComing);
-  const auto found = find_nvme_device(SystemRoot{}, device.address);
-  auto function = found ? VfioFunction::open(*container_, *found, rooms_) : std::unexpected(found.error());
+  auto function = open(device);
   if (!function) {
     set_state(device, State::kAway);
     return std::unexpected(function.error());
   }
   device.function = std::move(*function);
-  const auto started = on_home<Result<void>>([this, &device](std::unique_ptr<std::promise<Result<void>>> answer) {
+  const auto started = ask<Result<void>>(home(), [this, &device](Answer<Result<void>> answer) {
     start(device, [answer = std::move(answer)](Result<void> result) { answer->set_value(std::move(result)); });
   });
   if (!started) close(device);
@@ -98,7 +105,8 @@ void NvmeEngine::close(Device& device) {
   set_state(device, State::kAway);
 }
 
-bool NvmeEngine::stop(Clock::time_point deadline) {
+bool NvmeEngine::stop() {
+  const auto deadline = Clock::now() + kStopMax;
   std::unique_lock lock{mutex_};
   is_stopping_ = true;
   changed_.notify_all();
@@ -110,13 +118,13 @@ bool NvmeEngine::stop(Clock::time_point deadline) {
   lock.unlock();
   if (thread_.joinable()) thread_.join();
   for (const auto& device : devices_) {
-    on_home<bool>([&](std::unique_ptr<std::promise<bool>> answer) {
+    ask<void>(home(), [&](Answer<void> answer) {
       device->place.reset();
-      answer->set_value(true);
+      answer->set_value();
     });
   }
   devices_.clear();
-  container_.reset();
+  containers_.clear();
   return true;
 }
 
@@ -143,7 +151,8 @@ void NvmeEngine::abandon(Device& device, Error why, std::move_only_function<void
   stop_controller(device, [why = std::move(why), done = std::move(done)]() mutable { done(std::unexpected(std::move(why))); });
 }
 
-/// The kernel wants it back, it has failed, or the target ends; what comes twice is one.
+/// The kernel wants it back, it has failed, or the target ends; what comes twice is one. While it is coming up there is nothing to let go of: the kernel
+/// asks again.
 void NvmeEngine::let_go(Device& device) {
   if (!std::exchange(device.is_used, false)) return;
   set_state(device, State::kGoing);
@@ -208,8 +217,8 @@ void NvmeEngine::try_to_bring_back(Device& device) {
   const auto done = is_ours ? bring_up(device) : Result<void>{};
   device.pause = !is_ours || done ? kFirstPause : std::min(2 * device.pause, kLongestPause);
   device.next_try = Clock::now() + device.pause;
-  if (done || done.error().what() == device.last_error) return;
-  device.last_error = done.error().what();
+  const std::string error{done ? "" : done.error().what()};
+  if (std::exchange(device.last_error, error) == error || done) return;
   home().post([this, why = device.last_error] { home().log().warn("{}: it is not back yet", why); });
 }
 

@@ -8,6 +8,7 @@
 // while every device is here.
 #pragma once
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -29,20 +30,28 @@ class NvmeEngine {
   /// Requires: stop() has returned true, or no device was made.
   ~NvmeEngine();
 
-  /// Namespace `nsid` of the device at a PCI address that VFIO has. Waits for its bring-up, whose steps are bounded by CAP.TO. Requires: the reactors
-  /// run; not on one of them. Errors: as VfioFunction::open() and bdev::NvmeDevice::make(), and the controller's, with the address. The block device is
-  /// destroyed on the home reactor.
-  Result<std::unique_ptr<bdev::Bdev>> make_device(const std::string& address, uint32_t nsid);
+  /// A namespace of a device that VFIO has.
+  struct Wanted {
+    std::string address;  // PCI
+    uint32_t nsid = 1;
+    bool allows_no_iommu = false;  // where there is none: the device can then read and write all memory of the machine
+  };
+  /// Waits for the device's bring-up, whose steps are bounded by CAP.TO. Requires: the reactors run; not on one of them. Errors: as VfioFunction::open()
+  /// and bdev::NvmeDevice::make(), and the controller's, with the address; kDenied (no IOMMU, and not allowed). The block device is destroyed on the home
+  /// reactor.
+  Result<std::unique_ptr<bdev::Bdev>> make_device(const Wanted& wanted);
   bool has_devices() const { return !devices_.empty(); }
   Reactor& home() const { return rooms_.front().reactor; }
-  /// Shuts every device down, so that what was acknowledged lasts. Requires: the reactors run; the devices made are gone. False: one was not done by `deadline`.
-  bool stop(std::chrono::steady_clock::time_point deadline);
+  /// Shuts every device down, so that what was acknowledged lasts. Requires: the reactors run; the devices made are gone. False: one was not done after
+  /// 15 seconds, and may still use what is the engine's: the process is to end without destroying it.
+  bool stop();
 
  private:
   /// kGone: only the function is left, and is to be closed.
   enum class State : uint8_t { kAway, kComing, kHere, kGoing, kGone };
   struct Device {
     std::string address;
+    bool allows_no_iommu;
     // The home reactor's, but that the function is opened and closed by others.
     std::unique_ptr<VfioFunction> function;
     std::unique_ptr<nvme::Controller> controller;
@@ -55,8 +64,10 @@ class NvmeEngine {
     std::string last_error;             // of coming back: it is logged once
   };
 
-  Result<Device*> find_or_make(const std::string& address);
-  std::unique_ptr<Device> make(const std::string& address);
+  Result<Device*> find_or_make(const Wanted& wanted);
+  std::unique_ptr<Device> make(const NvmeDevice& found, bool allows_no_iommu);
+  Result<VfioContainer*> container_for(const NvmeDevice& found);
+  Result<std::unique_ptr<VfioFunction>> open(const Device& device);
   Result<void> bring_up(Device& device);
   void close(Device& device);
   // On the home reactor:
@@ -70,16 +81,13 @@ class NvmeEngine {
   bool is_over();
   void try_to_bring_back(Device& device);
 
-  /// Runs f(answer) on the home reactor and waits for what is put into `answer`.
-  template <typename T, typename F>
-  T on_home(F f);
   void set_state(Device& device, State state);
 
   std::vector<VfioFunction::Room> rooms_;
   MemorySource& memory_;
   std::vector<std::span<std::byte>> pools_;
   Log& log_;
-  std::unique_ptr<VfioContainer> container_;  // with the first device
+  std::map<Isolation, std::unique_ptr<VfioContainer>> containers_;  // each with its first device; under mutex_
   std::vector<std::unique_ptr<Device>> devices_;
   std::mutex mutex_;
   std::condition_variable changed_;  // of a device's state, or is_stopping_

@@ -57,7 +57,7 @@ Result<Device> open_bare_device(const DeviceRequest& request, const DeviceMakers
           request, open_file({.path = request.path, .size_bytes = request.size_bytes, .block_size = request.block_size}), makers);
     case DeviceKind::kDisk:
       return device_on_medium(request, open_disk({.path = request.path, .block_size = request.block_size, .force = request.force}), makers);
-    case DeviceKind::kNvme: return makers.nvme.make_device(request.path, request.nsid);
+    case DeviceKind::kNvme: return makers.nvme.make_device({.address = request.path, .nsid = request.nsid, .allows_no_iommu = request.allows_no_iommu});
   }
   WEFT_ASSERT(false);
   return fail(Errc::kInvalid, request.name);

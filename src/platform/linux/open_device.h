@@ -22,6 +22,7 @@ struct DeviceRequest {
   uint32_t block_size = 0;  // 512 or 4096; 0: the medium's own, else 512
   bool force = false;       // disk
   uint32_t nsid = 1;        // nvme
+  bool allows_no_iommu = false;  // nvme
   std::vector<Filter> filters;  // the outermost first
 };
 

@@ -66,7 +66,7 @@ Result<std::unique_ptr<VfioFunction>> VfioFunction::open(VfioContainer& containe
                                            device.driver.empty() ? "none" : device.driver, device.address));
   }
   std::unique_ptr<VfioFunction> function{new VfioFunction(container, device, std::move(rooms))};
-  auto opened = container.open_device(function->group_, function->name_);
+  auto opened = container.open_device(device);
   if (!opened) return std::unexpected(opened.error());
   function->device_ = std::move(*opened);
   if (auto done = function->set_up(); !done) return std::unexpected(done.error());
@@ -170,7 +170,7 @@ void VfioFunction::ignore_leaving() {
 
 void VfioFunction::Leaving::on_events(uint32_t) {
   read_event(event.get());
-  if (auto tell = std::exchange(told, nullptr)) tell();  // the kernel asks again and again
+  told();
 }
 
 // --- vectors ------------------------------------------------------------------------------------------------------------------------------------

@@ -29,8 +29,8 @@ class VfioFunction final : public pci::Function {
   /// Any thread. Requires: what was allocated is freed, vectors are closed, leaving is ignored. The device stays VFIO's, and is reset.
   ~VfioFunction() override;
 
-  /// On home's reactor: `on_leaving` is called there, once, when the device is about to be taken away: it is to be closed soon, as the kernel waits for
-  /// that. Errors: the system's.
+  /// On home's reactor: `on_leaving` is called there, again and again, while the kernel wants to take the device away: it is to be closed soon, as the
+  /// kernel waits for that. Errors: the system's.
   Result<void> watch_leaving(const Room& home, std::move_only_function<void()> on_leaving);
   /// Where it was watched; a no-op if it was not.
   void ignore_leaving();

@@ -61,11 +61,18 @@ check_fails "swap that is off is data" 'swap.*--force' bind "$disk2"
 wipefs -q -a "$second"
 
 note "a device mapper"
-if modprobe dm-mod && command -v dmsetup >/dev/null; then
-    echo "0 1024 linear $second 0" | dmsetup create weft-test
-    check_fails "a mapped device is in use" 'dm-0|weft-test' bind "$disk2" --force
-    dmsetup remove weft-test
-fi
+modprobe dm-mod
+echo "0 1024 linear $second 0" | dmsetup create weft-test
+check_fails "a mapped device is in use" 'dm-0|weft-test' bind "$disk2" --force
+dmsetup remove weft-test
+
+note "a RAID"
+modprobe raid1
+mdadm --create /dev/md0 --run --force --level=1 --raid-devices=2 --metadata=1.2 "$second" missing
+check_fails "a member of a RAID is in use" 'md0' bind "$disk2" --force
+mdadm --stop /dev/md0
+check_fails "a member of a RAID that is stopped is data" 'RAID.*--force' bind "$disk2"
+mdadm --zero-superblock "$second"
 
 note "a blank device"
 check "a blank one is taken" bind "$disk2"

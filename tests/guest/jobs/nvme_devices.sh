@@ -1,4 +1,4 @@
-# The two NVMe devices of fabric nvme (run.sh): where they are, and what gives them to VFIO. Sourced by the jobs of that fabric, after lib.sh.
+# The two NVMe devices of the fabrics nvme and nvme_bare (run.sh): where they are, and what gives them to VFIO. Sourced by their jobs, after lib.sh.
 # shellcheck shell=bash
 
 readonly weft_program=/tmp/weft/run

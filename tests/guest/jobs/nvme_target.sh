@@ -65,6 +65,9 @@ file_system() {
 take_both
 # What an earlier job has left on them is nobody's.
 if [ -d /sys/module/nvme ]; then rmmod nvme; fi
+# After the first device is brought up, which the next start shows to be free again.
+check_fails "a namespace that is not there" "$disk2: there is no namespace 2" timeout 120 "$weft_program" serve --listen tcp://127.0.0.1:0 --allow-any-host \
+    --namespace "nvme:$disk1" --namespace "nvme:$disk2,nsid=2"
 namespaces=("nvme:$disk1" "nvme:$disk2")
 if ! start_target; then cat "$log_dir/weft.log"; exit 1; fi
 trap 'kill -KILL "$target_pid" 2>/dev/null || true' EXIT

@@ -27,7 +27,7 @@ delete_rdma_device() { rdma link delete "$(rdma_device "$1")"; }
 load_rdma() {
     modprobe -a ib_uverbs rdma_ucm nvme-rdma || return 1
     if [ "$WEFT_FABRIC" != iwarp ]; then modprobe rdma_rxe; return; fi
-    # Debian does not build siw: build_siw.sh does, and run.sh shares it. Debian's own modules that it needs:
+    # Debian does not build siw: build_modules.sh does, and run.sh shares it. Debian's own modules that it needs:
     modprobe -a ib_core iw_cm libcrc32c && insmod /share/siw.ko
 }
 
