@@ -18,6 +18,17 @@ class Reactor;
 
 namespace weft::bdev {
 
+/// Writes that are whole: against the reads and writes of others (AWUN), and after a power cut (AWUPF). NVM Command Set 1.0 §2.1.4. The default is what
+/// every device gives. A device says no more than what holds for the Ios that it is given: nothing that it does with a write may tear it.
+struct Atomicity {
+  uint32_t blocks = 1;               // of one write, at most
+  uint32_t power_fail_blocks = 1;    // likewise; not more than `blocks`
+  uint32_t boundary_blocks = 0;      // a write that crosses a multiple of these, counted from boundary_offset, is not whole; 0: there is no boundary
+  uint32_t power_fail_boundary_blocks = 0;
+  uint32_t boundary_offset = 0;
+  bool operator==(const Atomicity&) const = default;
+};
+
 struct Info {
   std::string name;            // as configured: "ram:1GiB", "file:/srv/a", for messages
   std::string medium_id;       // the medium's own lasting identity (file: device and inode or a stored id; disk: serial or WWN); empty: none, new at each start
@@ -25,6 +36,8 @@ struct Info {
   uint64_t block_count = 0;
   uint32_t block_size = 512;   // bytes, 512 or 4096
   uint32_t preferred_blocks = 8;  // NPWG, NPWA: writes of this many aligned blocks are cheapest
+  uint32_t boundary_blocks = 0;   // NOIOB: I/O that crosses no multiple of these is fastest; 0: there is no boundary
+  Atomicity atomicity;
   bool has_volatile_cache = false;      // writes need kFlush or Durability::kStable to last
   bool can_deallocate = false;          // kDeallocate gives space back
   bool deallocated_reads_zero = false;  // and the blocks read as zeroes after it
@@ -38,8 +51,11 @@ class Channel {
   virtual ~Channel() = default;
   /// Starts `io`; on_done is called when it has ended. Never fails by itself: errors are statuses. The device sees a batch at the latest when
   /// the reactor flushes its pollers (the channel registers itself as one where it needs to).
-  /// Requires: bounds checked, data.size() == block_count * block_size for reads and writes.
+  /// Requires: takes(io.op), bounds checked, data.size() == block_count * block_size for reads, writes and compares.
   virtual void submit(Io& io) = 0;
+  /// Whether the device does `op` by itself, as far as is known now: to be asked right before submit(). Filters leave it at this, so that all that is
+  /// done comes by them as reads and writes.
+  virtual bool takes(Op op) const { return op < Op::kCompare; }
   /// Memory that holds the blocks now and may be read until the channel is destroyed, without a submit; empty where the device cannot lend.
   /// The blocks may change while the caller reads them (a block is 512 or 4096 bytes): see docs/adr/0005-lent-reads.md.
   virtual std::span<const std::byte> lend(uint64_t block, uint64_t block_count) {

@@ -1,5 +1,6 @@
-// One I/O to a block device, embedded in whoever submits it. Five operations; everything else of the NVM command set is made of these in
-// nvmf/. Blocks are the device's own, bounds are checked before submit.
+// One I/O to a block device, embedded in whoever submits it. Five operations that every device has; three that it may have (Channel::takes()), and that
+// nvmf/ makes of reads and writes where it does not. Everything else of the NVM command set is made of these there. Blocks are the device's own, bounds
+// are checked before submit.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -10,9 +11,18 @@
 
 namespace weft::bdev {
 
-enum class Op : uint8_t { kRead, kWrite, kFlush, kWriteZeroes, kDeallocate };
-inline constexpr size_t kOps = 5;
-/// For kWrite and kWriteZeroes: whether the data must be on stable media when the I/O is done.
+enum class Op : uint8_t {
+  kRead,
+  kWrite,
+  kFlush,
+  kWriteZeroes,
+  kDeallocate,
+  kCompare,  // Compare Failure where a block differs from the data
+  kVerify,   // a media error where a block cannot be read
+  kCopy,
+};
+inline constexpr size_t kOps = 8;
+/// For kWrite, kWriteZeroes and kCopy: whether the data must be on stable media when the I/O is done.
 enum class Durability : uint8_t { kCached, kStable };
 /// For kWriteZeroes: whether the device may give the space back, as long as the blocks read as zeroes.
 enum class Zeroing : uint8_t { kKeepAllocated, kMayDeallocate };
@@ -25,7 +35,8 @@ struct Io {
   Zeroing zeroing = Zeroing::kKeepAllocated;
   uint64_t block = 0;         // first block
   uint64_t block_count = 0;   // > 0, but for kFlush
-  std::span<std::byte> data;  // kRead, kWrite: block_count blocks; contiguous; the submitter's, lent until done
+  uint64_t source = 0;        // kCopy: the first of the blocks that are copied to `block`; none of them is written
+  std::span<std::byte> data;  // kRead, kWrite, kCompare: block_count blocks; contiguous; the submitter's, lent until done
   /// Set by the module with a failed write: what made it stable has failed, so that cached writes before it may be lost, too.
   bool has_sync_failed = false;
   /// Called exactly once, on the submitter's reactor, maybe before submit() returns. The Io may be reused or freed inside.

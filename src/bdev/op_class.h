@@ -9,10 +9,13 @@ enum class OpClass : uint8_t { kAny, kRead, kWrite, kFlush };  // kWrite: everyt
 
 inline OpClass class_of(Op op) {
   switch (op) {
-    case Op::kRead: return OpClass::kRead;
+    case Op::kRead:
+    case Op::kCompare:
+    case Op::kVerify: return OpClass::kRead;
     case Op::kWrite:
     case Op::kWriteZeroes:
-    case Op::kDeallocate: return OpClass::kWrite;
+    case Op::kDeallocate:
+    case Op::kCopy: return OpClass::kWrite;
     case Op::kFlush: return OpClass::kFlush;
   }
   WEFT_ASSERT(false);

@@ -45,6 +45,19 @@ Descriptors read_descriptors(std::span<const std::byte> list) {
   return found;
 }
 
+/// A boundary is 0-based but for 0, which is none.
+uint32_t boundary_of(uint16_t field) { return field == 0 ? 0 : uint32_t{field} + 1; }
+
+void read_atomics(NamespaceFacts& facts, const IdentifyNamespace& id) {
+  // 0 stands for the controller's, too.
+  const bool has_own = (id.nsfeat & kNsfeatAtomics) != 0;
+  if (has_own && id.nawun != 0) facts.atomic_blocks = uint32_t{id.nawun} + 1;
+  if (has_own && id.nawupf != 0) facts.atomic_power_fail_blocks = uint32_t{id.nawupf} + 1;
+  facts.atomic_boundary_blocks = boundary_of(id.nabsn);
+  facts.atomic_power_fail_boundary_blocks = boundary_of(id.nabspf);
+  facts.atomic_boundary_offset = id.nabo;
+}
+
 }  // namespace
 
 Result<void> check_capabilities(const Cap& cap, size_t register_bytes) {
@@ -67,6 +80,11 @@ Result<ControllerFacts> facts_of(const IdentifyController& id, const NvmIdentify
                         .has_volatile_cache = (id.vwc & kVwcPresent) != 0,
                         .has_write_zeroes = (oncs & kOncsWriteZeroes) != 0,
                         .has_deallocate = (oncs & kOncsDatasetManagement) != 0,
+                        .has_compare = (oncs & kOncsCompare) != 0,
+                        .has_verify = (oncs & kOncsVerify) != 0,
+                        .has_copy = (oncs & kOncsCopy) != 0 && (uint16_t{id.ocfs} & kOcfsFormat0) != 0,
+                        .atomic_blocks = uint32_t{id.awun} + 1,
+                        .atomic_power_fail_blocks = uint32_t{id.awupf} + 1,
                         .has_shadow_doorbells = (uint16_t{id.oacs} & kOacsDoorbellBuffer) != 0,
                         .has_namespace_events = (uint32_t{id.oaes} & kOaesNamespaceAttribute) != 0,
                         .async_events = uint32_t{id.aerl} + 1,
@@ -76,8 +94,9 @@ Result<ControllerFacts> facts_of(const IdentifyController& id, const NvmIdentify
                         .namespaces_max = id.nn};
   // One PRP list takes fewer bytes from the middle of a page, and pieces should be whole blocks from any address.
   facts.transfer_bytes_max = std::min(limit_of(id.mdts), kPrpReachMin);
-  // Before WZSL was there, some controllers held Write Zeroes to MDTS.
+  // Before WZSL and VSL were there, some controllers held Write Zeroes and Verify to MDTS.
   facts.zeroes_bytes_max = nvm != nullptr ? limit_of(nvm->wzsl) : limit_of(id.mdts);
+  facts.verify_bytes_max = nvm != nullptr ? limit_of(nvm->vsl) : limit_of(id.mdts);
   facts.deallocate_blocks_max = nvm != nullptr && nvm->dmrsl != 0 ? uint32_t{nvm->dmrsl} : 0xffffffff;
   const uint32_t sgls = uint32_t{id.sgls} & 3;
   if (sgls == kSglsSupported || sgls == kSglsSupportedDwordAligned) facts.data_pointers = DataPointers::kSgls;
@@ -99,10 +118,15 @@ Result<NamespaceFacts> facts_of(uint32_t nsid, const IdentifyNamespace& id, std:
   NamespaceFacts facts{.nsid = nsid,
                        .block_count = id.nsze,
                        .block_size = 1u << format.lbads,
+                       .boundary_blocks = id.noiob,
+                       .copy_range_blocks_max = id.mssrl,
+                       .copy_blocks_max = id.mcl,
+                       .copy_ranges_max = uint32_t{id.msrc} + 1,
                        .is_write_protected = (id.nsattr & kNsattrWriteProtected) != 0,
                        .nguid = id.nguid,
                        .eui64 = id.eui64,
                        .uuid = described.uuid};
+  read_atomics(facts, id);
   if ((id.nsfeat & kNsfeatOptperf) != 0) facts.preferred_blocks = uint32_t{id.npwg} + 1;
   facts.reads_zeroes_after_zeroing = (id.dlfeat & 7) == kDlfeatReadsZeroes && (id.dlfeat & kDlfeatWriteZeroesDeallocates) != 0;
   return facts;

@@ -20,11 +20,17 @@ struct ControllerFacts {
   uint32_t version = 0;                     // VS
   uint64_t transfer_bytes_max = 0;          // MDTS, whole pages; what a command may move at most
   uint64_t zeroes_bytes_max = 0;            // WZSL, likewise for Write Zeroes
+  uint64_t verify_bytes_max = 0;            // VSL, likewise for Verify
   uint32_t deallocate_blocks_max = 0;       // DMRSL: of one range
   DataPointers data_pointers = DataPointers::kPrps;
   bool has_volatile_cache = false;
   bool has_write_zeroes = false;
   bool has_deallocate = false;              // Dataset Management
+  bool has_compare = false;
+  bool has_verify = false;
+  bool has_copy = false;                    // with source ranges of format 0
+  uint32_t atomic_blocks = 1;               // AWUN + 1
+  uint32_t atomic_power_fail_blocks = 1;    // AWUPF + 1
   bool has_shadow_doorbells = false;
   bool has_namespace_events = false;        // OAES
   uint32_t async_events = 1;                // AERL + 1
@@ -39,6 +45,15 @@ struct NamespaceFacts {
   uint64_t block_count = 0;
   uint32_t block_size = 512;                // bytes: 512 or 4096
   uint32_t preferred_blocks = 1;            // NPWG
+  uint32_t boundary_blocks = 0;             // NOIOB; 0: none
+  uint32_t copy_range_blocks_max = 0;       // MSSRL: of one source range of Copy
+  uint32_t copy_blocks_max = 0;             // MCL: of one Copy
+  uint32_t copy_ranges_max = 1;             // MSRC + 1
+  uint32_t atomic_blocks = 0;               // NAWUN + 1; 0: the controller's, as the next one
+  uint32_t atomic_power_fail_blocks = 0;    // NAWUPF + 1
+  uint32_t atomic_boundary_blocks = 0;      // NABSN + 1; 0: none
+  uint32_t atomic_power_fail_boundary_blocks = 0;  // NABSPF + 1; 0: none
+  uint32_t atomic_boundary_offset = 0;      // NABO
   bool reads_zeroes_after_zeroing = false;  // Write Zeroes with DEAC gives space back, and the blocks read as zeroes
   bool is_write_protected = false;
   std::array<uint8_t, 16> nguid{};          // zeroes: none, as the next two

@@ -52,10 +52,13 @@ TEST(ControllerFacts, LimitsAreBytesAndNeverMoreThanAListCarries) {
   id.mdts = 5;
   EXPECT_EQ(facts_of(id, nullptr, kVersion1_4)->transfer_bytes_max, 128u << 10);
   EXPECT_EQ(facts_of(id, nullptr, kVersion1_4)->zeroes_bytes_max, 128u << 10);
+  EXPECT_EQ(facts_of(id, nullptr, kVersion1_4)->verify_bytes_max, 128u << 10);
   NvmIdentifyController nvm{};
   nvm.wzsl = 8;
+  nvm.vsl = 3;
   nvm.dmrsl = 5000;
   EXPECT_EQ(facts_of(id, &nvm, kVersion2_0)->zeroes_bytes_max, 1u << 20);
+  EXPECT_EQ(facts_of(id, &nvm, kVersion2_0)->verify_bytes_max, 32u << 10);
   EXPECT_EQ(facts_of(id, &nvm, kVersion2_0)->deallocate_blocks_max, 5000u);
 }
 
@@ -77,6 +80,19 @@ TEST(ControllerFacts, WhatItCanIsReadFromItsBits) {
   EXPECT_EQ(facts->async_events, 4u);
 }
 
+TEST(ControllerFacts, CompareVerifyAndCopyAreItsOwnBitsAndCopyNeedsAFormatThatWeSpeak) {
+  IdentifyController id = controller();
+  EXPECT_FALSE(facts_of(id, nullptr, 0)->has_compare || facts_of(id, nullptr, 0)->has_verify || facts_of(id, nullptr, 0)->has_copy);
+  id.oncs = kOncsCompare;
+  EXPECT_TRUE(facts_of(id, nullptr, 0)->has_compare);
+  EXPECT_FALSE(facts_of(id, nullptr, 0)->has_verify);
+  id.oncs = kOncsVerify | kOncsCopy;
+  EXPECT_TRUE(facts_of(id, nullptr, 0)->has_verify);
+  EXPECT_FALSE(facts_of(id, nullptr, 0)->has_compare || facts_of(id, nullptr, 0)->has_copy);
+  id.ocfs = kOcfsFormat0;
+  EXPECT_TRUE(facts_of(id, nullptr, 0)->has_copy);
+}
+
 TEST(ControllerFacts, EntriesOfOtherSizesAreRefused) {
   IdentifyController id = controller();
   id.sqes = 0x77;
@@ -89,6 +105,23 @@ TEST(ControllerFacts, EntriesOfOtherSizesAreRefused) {
 TEST(NamespaceFacts, BothBlockSizesAreTaken) {
   EXPECT_EQ(facts_of(1, ns(9), {})->block_size, 512u);
   EXPECT_EQ(facts_of(1, ns(12), {})->block_size, 4096u);
+}
+
+TEST(NamespaceFacts, ItsAtomicsCountWhereItSaysSoAndItsBoundariesAlways) {
+  IdentifyNamespace id = ns();
+  id.nawun = 31;
+  id.nawupf = 7;
+  id.nabsn = 127;
+  id.nabo = 3;
+  EXPECT_EQ(facts_of(1, id, {})->atomic_blocks, 0u);
+  EXPECT_EQ(facts_of(1, id, {})->atomic_boundary_blocks, 128u);
+  EXPECT_EQ(facts_of(1, id, {})->atomic_power_fail_boundary_blocks, 0u);
+  id.nsfeat = kNsfeatAtomics;
+  EXPECT_EQ(facts_of(1, id, {})->atomic_blocks, 32u);
+  EXPECT_EQ(facts_of(1, id, {})->atomic_power_fail_blocks, 8u);
+  EXPECT_EQ(facts_of(1, id, {})->atomic_boundary_offset, 3u);
+  id.nawupf = 0;
+  EXPECT_EQ(facts_of(1, id, {})->atomic_power_fail_blocks, 0u);
 }
 
 TEST(NamespaceFacts, WhatCannotBeServedIsRefusedWithWords) {

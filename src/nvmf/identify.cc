@@ -213,6 +213,25 @@ nvme::NvmIdentifyController nvm_controller_page(const Limits& limits) {
   return page;
 }
 
+namespace {
+
+/// 0-based but for 0, which is none.
+uint16_t boundary_field(uint32_t blocks) { return blocks == 0 ? uint16_t{0} : uint16_t(blocks - 1); }
+
+/// One block, which is the controller's word, unless the device says more.
+void describe_atomicity(nvme::IdentifyNamespace& page, const bdev::Atomicity& atomicity) {
+  if (atomicity == bdev::Atomicity{}) return;
+  page.nsfeat |= nvme::kNsfeatAtomics;
+  page.nawun = uint16_t(atomicity.blocks - 1);
+  page.nawupf = uint16_t(atomicity.power_fail_blocks - 1);
+  page.nacwu = kFusedBlocksMax - 1;  // pairs are made atomic here
+  page.nabsn = boundary_field(atomicity.boundary_blocks);
+  page.nabspf = boundary_field(atomicity.power_fail_boundary_blocks);
+  page.nabo = uint16_t(atomicity.boundary_offset);
+}
+
+}  // namespace
+
 nvme::IdentifyNamespace namespace_page(const bdev::Info& info, const NamespaceIdentity& identity, const Limits& limits) {
   nvme::IdentifyNamespace page{};
   page.nsze = page.ncap = page.nuse = info.block_count;
@@ -220,6 +239,9 @@ nvme::IdentifyNamespace namespace_page(const bdev::Info& info, const NamespaceId
   page.nmic = nvme::kNmicShared;
   page.dlfeat = uint8_t((info.deallocated_reads_zero ? nvme::kDlfeatReadsZeroes : nvme::kDlfeatReadsNotReported) |
                         (info.can_deallocate ? nvme::kDlfeatWriteZeroesDeallocates : 0));
+  describe_atomicity(page, info.atomicity);
+  // A host splits its I/O at the boundary, and a Linux host makes a mess of one that is larger than MDTS.
+  if (uint64_t{info.boundary_blocks} * info.block_size <= limits.data_transfer_bytes) page.noiob = uint16_t(info.boundary_blocks);
   page.nvmcap = info.block_count * info.block_size;
   // NOWS too, so that a host does not take 0 for an optimal size of one block.
   page.npwg = page.npwa = page.npdg = page.npda = page.nows = uint16_t(info.preferred_blocks - 1);

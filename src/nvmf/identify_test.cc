@@ -109,6 +109,27 @@ TEST(IdentifyNamespace, AnnouncesCopyLimitsThatFitTheirFields) {
   EXPECT_EQ(uint32_t{page.mssrl}, 0xffffu);
 }
 
+TEST(IdentifyNamespace, SaysOfAtomicsOnlyWhatIsMoreThanOneBlock) {
+  const auto plain = namespace_page({}, {}, Limits{});
+  EXPECT_EQ(plain.nsfeat & nvme::kNsfeatAtomics, 0);
+  EXPECT_EQ(uint32_t{plain.nawun} | uint32_t{plain.nawupf} | uint32_t{plain.nabsn} | uint32_t{plain.nabspf}, 0u);
+  const bdev::Info info{.atomicity = {.blocks = 32, .power_fail_blocks = 8, .boundary_blocks = 64, .power_fail_boundary_blocks = 16, .boundary_offset = 4}};
+  const auto page = namespace_page(info, {}, Limits{});
+  EXPECT_NE(page.nsfeat & nvme::kNsfeatAtomics, 0);
+  EXPECT_EQ(uint32_t{page.nawun}, 31u);
+  EXPECT_EQ(uint32_t{page.nawupf}, 7u);
+  EXPECT_EQ(uint32_t{page.nabsn}, 63u);
+  EXPECT_EQ(uint32_t{page.nabspf}, 15u);
+  EXPECT_EQ(uint32_t{page.nabo}, 4u);
+  EXPECT_EQ(page.nacwu, controller_page(SubsystemKind::kNvm).acwu);
+}
+
+TEST(IdentifyNamespace, SaysABoundaryUnlessItIsBeyondMdts) {
+  const Limits limits{.data_transfer_bytes = 128 << 10};
+  EXPECT_EQ(uint32_t{namespace_page({.boundary_blocks = 256}, {}, limits).noiob}, 256u);
+  EXPECT_EQ(uint32_t{namespace_page({.boundary_blocks = 512}, {}, limits).noiob}, 0u);
+}
+
 TEST(IdentifyNamespace, SaysInCns08WhetherTheDeviceHasAVolatileCache) {
   EXPECT_EQ(independent_namespace_page({.has_volatile_cache = true}).nsfeat, 0);
   EXPECT_EQ(independent_namespace_page({.has_volatile_cache = false}).nsfeat, nvme::kIndependentNsfeatNoVolatileCache);

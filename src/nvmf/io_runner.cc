@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/simulation.h"
 #include "nvmf/admission.h"
@@ -14,7 +15,7 @@ namespace {
 namespace status = nvme::status;
 using nvme::IoOpcode;
 
-constexpr uint64_t kPieceBytes = 128 << 10;  // what Verify and Copy read at a time
+constexpr uint64_t kPieceBytes = 128 << 10;  // what Verify and Copy read at a time where the device does not have them
 
 IoOpcode opcode_of(const Command& command) { return IoOpcode(command.sqe.opcode); }
 
@@ -22,6 +23,12 @@ uint64_t piece_blocks(const bdev::Info& info) { return kPieceBytes / info.block_
 
 std::span<const nvme::CopyRange> copy_ranges(const Command& command) {
   return {reinterpret_cast<const nvme::CopyRange*>(command.data.data()), (command.sqe.cdw12 & 0xff) + 1};
+}
+
+uint64_t blocks_of(std::span<const nvme::CopyRange> ranges) {
+  uint64_t total = 0;
+  for (const nvme::CopyRange& range : ranges) total += uint64_t{range.nlb} + 1;
+  return total;
 }
 
 std::span<const nvme::DsmRange> dsm_ranges(const Command& command) {
@@ -131,7 +138,7 @@ void IoRunner::submit(Command& command, bdev::Op op, uint64_t block, uint64_t bl
 
 void IoRunner::io_done(bdev::Io& io, nvme::Status io_status) {
   Command& command = *static_cast<Command*>(io.context);
-  if (!io_status.ok()) {
+  if (!io_status.ok() && !io_status.is(status::kCompareFailure)) {
     command.view->counters().media_errors.add(1);
     if (io.op == bdev::Op::kFlush || io.has_sync_failed) flush_failed(*command.view);
   }
@@ -149,6 +156,7 @@ void IoRunner::io_done(bdev::Io& io, nvme::Status io_status) {
     case IoOpcode::kWriteZeroes: return succeed(command);
     case IoOpcode::kFlush: return command.target_view != nullptr ? succeed(command) : next_step(command);
     case IoOpcode::kCompare: {
+      if (io.op == bdev::Op::kCompare) return succeed(command);
       const size_t size = WEFT_PLANTED("compare-too-little") ? 8 : command.data.size();
       const bool is_equal = std::memcmp(command.data.data(), command.scratch.data(), size) == 0;
       return is_equal ? succeed(command) : queue.complete(command, status::kCompareFailure.with_dnr());
@@ -223,7 +231,9 @@ void IoRunner::scratch_ready(Command& command) {
 }
 
 void IoRunner::compare(Command& command) {
-  const auto lent = command.view->channel().lend(command.sqe.slba(), command.sqe.block_count());
+  bdev::Channel& channel = command.view->channel();
+  if (channel.takes(bdev::Op::kCompare)) return submit(command, bdev::Op::kCompare, command.sqe.slba(), command.sqe.block_count(), command.data);
+  const auto lent = channel.lend(command.sqe.slba(), command.sqe.block_count());
   if (lent.empty()) return want_scratch(command, command.data.size());
   const bool is_equal = std::memcmp(command.data.data(), lent.data(), lent.size()) == 0;
   return is_equal ? succeed(command) : command.queue->complete(command, status::kCompareFailure.with_dnr());
@@ -233,9 +243,14 @@ void IoRunner::verify_next(Command& command) {
   const bdev::Info& info = command.view->info();
   const uint64_t total = command.sqe.block_count();
   if (command.step_offset == total) return succeed(command);
-  const uint64_t count = std::min(total - command.step_offset, piece_blocks(info));
   const uint64_t first = command.sqe.slba() + command.step_offset;
-  if (!command.view->channel().lend(first, count).empty()) {  // memory that can be lent can be read
+  bdev::Channel& channel = command.view->channel();
+  if (channel.takes(bdev::Op::kVerify)) {
+    const uint64_t rest = total - std::exchange(command.step_offset, total);
+    return submit(command, bdev::Op::kVerify, first, rest, {});
+  }
+  const uint64_t count = std::min(total - command.step_offset, piece_blocks(info));
+  if (!channel.lend(first, count).empty()) {  // memory that can be lent can be read
     command.step_offset = total;
     return succeed(command);
   }
@@ -267,36 +282,43 @@ void IoRunner::deallocate_next(Command& command) {
 
 void IoRunner::copy_start(Command& command) {
   const bdev::Info& info = command.view->info();
-  uint64_t total = 0;
   for (const nvme::CopyRange& range : copy_ranges(command)) {
-    const uint64_t count = uint64_t{range.nlb} + 1;
-    if (!is_in_range(range.slba, count, info)) return command.queue->complete(command, status::kLbaOutOfRange.with_dnr());
-    total += count;
+    if (!is_in_range(range.slba, uint64_t{range.nlb} + 1, info)) return command.queue->complete(command, status::kLbaOutOfRange.with_dnr());
   }
+  const uint64_t total = blocks_of(copy_ranges(command));
   if (total > command.queue->shard().limits().copy_blocks) {
     return command.queue->complete(command, status::kCommandSizeLimitExceeded.with_dnr());
   }
   if (!is_in_range(command.sqe.slba(), total, info)) return command.queue->complete(command, status::kLbaOutOfRange.with_dnr());
-  want_scratch(command, std::min(total, piece_blocks(info)) * info.block_size);
+  copy_next(command);
 }
 
-/// Reads the next piece of the source ranges; copy_done() writes it. `step` is the range, `step_offset` the blocks of it that are copied.
+/// Copies the next source range, or reads the next piece of it, which copy_done() writes. `step` is the range, `step_offset` the blocks of it that are copied.
 void IoRunner::copy_next(Command& command) {
   const auto ranges = copy_ranges(command);
   if (command.step == ranges.size()) return succeed(command);
   const nvme::CopyRange& range = ranges[command.step];
   const uint64_t left = uint64_t{range.nlb} + 1 - command.step_offset;
-  const uint32_t block_size = command.view->info().block_size;
+  const uint64_t source = range.slba + command.step_offset;
+  const uint64_t target = command.sqe.slba() + blocks_of(ranges.first(command.step)) + command.step_offset;
+  // What a device makes of blocks that it reads and writes at once is its own affair; here, pieces are copied from the first to the last.
+  const bool overlaps = BlockRange{source, left}.overlaps({target, left});
+  if (!overlaps && command.view->channel().takes(bdev::Op::kCopy)) {
+    command.io.source = source;
+    return submit(command, bdev::Op::kCopy, target, left, {});
+  }
+  const bdev::Info& info = command.view->info();
+  if (command.scratch.empty()) return want_scratch(command, std::min(blocks_of(ranges), piece_blocks(info)) * info.block_size);
+  const uint32_t block_size = info.block_size;
   const uint64_t count = std::min<uint64_t>(left, command.scratch.size() / block_size);
-  submit(command, bdev::Op::kRead, range.slba + command.step_offset, count, command.scratch.first(count * block_size));
+  submit(command, bdev::Op::kRead, source, count, command.scratch.first(count * block_size));
 }
 
 void IoRunner::copy_done(Command& command) {
   const auto ranges = copy_ranges(command);
   const uint64_t count = command.io.block_count;
   if (command.io.op == bdev::Op::kRead) {
-    uint64_t done = command.step_offset;
-    for (uint64_t i = 0; i < command.step; ++i) done += uint64_t{ranges[i].nlb} + 1;
+    const uint64_t done = blocks_of(ranges.first(command.step)) + command.step_offset;
     return submit(command, bdev::Op::kWrite, command.sqe.slba() + done, count, command.io.data);
   }
   command.step_offset += count;

@@ -1,5 +1,5 @@
-// Executes I/O commands on the channels of their namespaces: one Io for Read, Write, Flush and Write Zeroes, several for Compare, Verify, Copy,
-// Dataset Management and a flush of all namespaces. Stateless: where a command is stands in the command. NVM Command Set 1.0 §3.
+// Executes I/O commands on the channels of their namespaces: one Io for Read, Write, Flush and Write Zeroes, several for Copy,
+// Dataset Management and a flush of all namespaces. Compare, Verify and Copy are the device's where it has them, else reads, writes and memcmp() here. Stateless: where a command is stands in the command. NVM Command Set 1.0 §3.
 #pragma once
 #include "nvmf/queue.h"
 

@@ -85,6 +85,9 @@ class DishonestChannel final : public bdev::Channel, public Poller {
       case bdev::Op::kFlush:
         if (!lies(Lie::kSkipFlush)) disk_.stable = disk_.contents;
         break;
+      case bdev::Op::kCompare:
+      case bdev::Op::kVerify:
+      case bdev::Op::kCopy: WEFT_ASSERT(!"an Io that it takes");
     }
     if (is_stable) std::memcpy(disk_.stable.data() + io.block * DishonestDisk::kBlock, blocks, size);
     io.done(nvme::status::kSuccess);

@@ -97,7 +97,7 @@ void Disk::start(Writer number) {
     last_due_ = std::max(Instant{last_due_.ns + 1}, world_.agenda.now() + latency);
     return finish_after(number, last_due_ - world_.agenda.now());
   }
-  if (!random_.one_in(4) && !work.is_effect_lost) {
+  if (!is_whole(work) && !random_.one_in(4) && !work.is_effect_lost) {
     const BlockMask early{random_.next()};
     world_.agenda.after({int64_t(random_.below(uint64_t(latency.ns) + 1))}, [this, number, early] {
       const auto still = operations_.find(number);
@@ -161,6 +161,13 @@ bool Disk::touches_bad_range(const Work& work) const {
   });
 }
 
+/// Whether it takes effect at once, and survives a power cut as a whole or not at all.
+bool Disk::is_whole(const Work& work) const {
+  if (work.length == 0 || work.length > shape_.atomic_bytes || work.kind == media::Kind::kDiscard) return false;
+  const uint64_t boundary = shape_.atomic_boundary_bytes;
+  return boundary == 0 || work.offset / boundary == (work.offset + work.length - 1) / boundary;
+}
+
 Duration Disk::draw_latency() {
   Duration latency = options_.latency_min + Duration{int64_t(random_.below(uint64_t(options_.latency_spread.ns) + 1))};
   if (options_.outlier_one_in != 0 && random_.one_in(options_.outlier_one_in)) {
@@ -213,19 +220,20 @@ void Disk::take_effect(Writer number, Work& work, BlockMask which) {
   which.bits &= work.left.bits;
   work.left.bits &= ~which.bits;
   if (which.bits == 0 || work.effect_bytes == 0) return;
+  const Tearing tearing = is_whole(work) ? Tearing::kNever : Tearing::kByBlock;
   switch (work.kind) {
     case media::Kind::kRead:
       return land(work, which);
     case media::Kind::kWrite:
     case media::Kind::kWriteStable:
       if (work.client != nullptr) check_lent(work);
-      return blocks_.write(work.offset, std::span{work.lent}.first(work.effect_bytes), which, number);
+      return blocks_.write(work.offset, std::span{work.lent}.first(work.effect_bytes), which, {number, tearing});
     case media::Kind::kDiscard:
       if (!shape_.discarded_reads_zero) return;
       [[fallthrough]];
     case media::Kind::kZero:
     case media::Kind::kZeroDeallocate:
-      return blocks_.zero(work.offset, work.effect_bytes, which, number);
+      return blocks_.zero(work.offset, work.effect_bytes, which, {number, tearing});
     case media::Kind::kSync:
       return;
   }
@@ -328,7 +336,7 @@ void Disk::die(Writer number, Work& work) {
   if (work.kind == media::Kind::kSync) {
     if (!has_failed_sync_) blocks_.sync(work.coverage);
   } else {
-    take_effect(number, work, random_.one_in(2) ? kAllBlocks : BlockMask{random_.next()});
+    take_effect(number, work, is_whole(work) || random_.one_in(2) ? kAllBlocks : BlockMask{random_.next()});
   }
 }
 

@@ -131,6 +131,7 @@ class Disk {
   void succeed(Work& work);
   Duration draw_latency();
   bool touches_bad_range(const Work& work) const;
+  bool is_whole(const Work& work) const;
   bool is_acceptable(const Work& work) const;
   void finish_after(Writer number, Duration delay);
   void finish(Writer number);

@@ -51,16 +51,16 @@ void DiskBlocks::read(uint64_t offset, std::span<std::byte> out, BlockMask mask)
   });
 }
 
-void DiskBlocks::write(uint64_t offset, std::span<const std::byte> bytes, BlockMask mask, Writer writer) {
+void DiskBlocks::write(uint64_t offset, std::span<const std::byte> bytes, BlockMask mask, Author author) {
   for_each_piece(offset, bytes.size(), block_bytes_, mask, [&](const Piece& piece) {
     auto value = piece.length == block_bytes_ ? std::make_unique_for_overwrite<std::byte[]>(block_bytes_)
                                               : copy_of_newest(piece.block);
     std::memcpy(value.get() + piece.start, bytes.data() + piece.position, piece.length);
-    push(piece.block, std::move(value), writer);
+    push(piece.block, std::move(value), author);
   });
 }
 
-void DiskBlocks::zero(uint64_t offset, uint64_t length, BlockMask mask, Writer writer) {
+void DiskBlocks::zero(uint64_t offset, uint64_t length, BlockMask mask, Author author) {
   // Ranges are long and disks mostly empty: by the blocks that there are, not by those of the range.
   const uint64_t end = offset + length;
   for (auto at = blocks_.lower_bound(offset / block_bytes_); at != blocks_.end() && at->first * block_bytes_ < end;
@@ -75,7 +75,7 @@ void DiskBlocks::zero(uint64_t offset, uint64_t length, BlockMask mask, Writer w
       value = copy_of_newest(at->first);
       std::memset(value.get() + (from - block_start), 0, to - from);
     }
-    push(at->first, std::move(value), writer);
+    push(at->first, std::move(value), author);
   }
 }
 
@@ -85,10 +85,10 @@ std::unique_ptr<std::byte[]> DiskBlocks::copy_of_newest(uint64_t block) const {
   return copy;
 }
 
-void DiskBlocks::push(uint64_t block, std::unique_ptr<std::byte[]> bytes, Writer writer) {
+void DiskBlocks::push(uint64_t block, std::unique_ptr<std::byte[]> bytes, Author author) {
   Values& values = blocks_[block];
-  if (values.empty()) values.push_back({nullptr, 0});  // it was zero, and that is stable
-  values.push_back({std::move(bytes), writer});
+  if (values.empty()) values.push_back({nullptr, {0}});  // it was zero, and that is stable
+  values.push_back({std::move(bytes), author});
   if (values.size() > kValuesMax) values.erase(values.begin());
   unsynced_.insert(block);
 }
@@ -99,7 +99,7 @@ void DiskBlocks::make_stable(uint64_t offset, uint64_t length, Writer writer) {
     const uint64_t block = *at++;
     Values& values = blocks_.at(block);
     for (size_t i = values.size(); i-- > 1;) {
-      if (values[i].writer != writer) continue;
+      if (values[i].author.writer != writer) continue;
       keep_from(block, values, i);
       break;
     }
@@ -111,7 +111,7 @@ void DiskBlocks::sync(const Coverage& coverage) {
     const uint64_t block = *at++;
     Values& values = blocks_.at(block);
     for (size_t i = values.size(); i-- > 1;) {
-      if (!coverage.covers(values[i].writer)) continue;
+      if (!coverage.covers(values[i].author.writer)) continue;
       keep_from(block, values, i);
       break;
     }
@@ -122,15 +122,51 @@ void DiskBlocks::drop_unsynced(const Coverage& coverage, Prng& random) {
   for (auto at = unsynced_.begin(); at != unsynced_.end();) {
     const uint64_t block = *at++;
     Values& values = blocks_.at(block);
-    if (coverage.covers(values.back().writer)) keep_only(block, values, size_t(random.below(values.size())));
+    if (coverage.covers(values.back().author.writer)) keep_only(block, values, size_t(random.below(values.size())));
   }
 }
 
 void DiskBlocks::drop_unsynced(Prng& random) {
-  for (auto at = unsynced_.begin(); at != unsynced_.end();) {
-    const uint64_t block = *at++;
-    Values& values = blocks_.at(block);
-    keep_only(block, values, size_t(random.below(values.size())));
+  Kept kept;
+  for (const uint64_t block : unsynced_) kept[block] = size_t(random.below(blocks_.at(block).size()));
+  // What would be torn is lost, or else kept; where some of it has been stable for long, it can only be kept.
+  if (!torn(kept).empty() && random.one_in(2)) lose_torn(kept);
+  keep_torn(kept);
+  for (const auto& [block, index] : kept) keep_only(block, blocks_.at(block), index);
+}
+
+/// The writes that are never torn, and of which one block has the value while another one has an older one.
+std::set<Writer> DiskBlocks::torn(const Kept& kept) const {
+  std::set<Writer> seen, missed;
+  for (const auto& [block, index] : kept) {
+    const Values& values = blocks_.at(block);
+    if (values[index].author.tearing == Tearing::kNever) seen.insert(values[index].author.writer);
+    for (size_t newer = index + 1; newer < values.size(); ++newer) missed.insert(values[newer].author.writer);
+  }
+  std::erase_if(seen, [&](Writer writer) { return !missed.contains(writer); });
+  return seen;
+}
+
+void DiskBlocks::lose_torn(Kept& kept) const {
+  for (bool has_lost = true; has_lost;) {
+    has_lost = false;
+    const std::set<Writer> lost = torn(kept);
+    for (auto& [block, index] : kept) {
+      if (index == 0 || !lost.contains(blocks_.at(block)[index].author.writer)) continue;
+      --index;
+      has_lost = true;
+    }
+  }
+}
+
+void DiskBlocks::keep_torn(Kept& kept) const {
+  for (std::set<Writer> half = torn(kept); !half.empty(); half = torn(kept)) {
+    for (auto& [block, index] : kept) {
+      const Values& values = blocks_.at(block);
+      for (size_t newer = values.size() - 1; newer > index; --newer) {
+        if (half.contains(values[newer].author.writer)) index = newer;
+      }
+    }
   }
 }
 

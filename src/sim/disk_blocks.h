@@ -16,6 +16,15 @@ namespace weft::sim {
 /// Which operation wrote a value: they are numbered in the order of submission, from 1.
 using Writer = uint64_t;
 
+/// What a power cut may do to a write: keep some of its blocks and lose others, or not.
+enum class Tearing : uint8_t { kByBlock, kNever };
+
+/// Who writes. A write that is never torn takes effect at once.
+struct Author {
+  Writer writer;
+  Tearing tearing = Tearing::kByBlock;
+};
+
 /// What a sync covers: everything written by operations that were done when it was submitted.
 struct Coverage {
   Writer end = 0;                 // the first one that was submitted later
@@ -36,8 +45,8 @@ class DiskBlocks {
 
   /// The newest values of the masked blocks into their places in `out`; the rest of it stays as it is.
   void read(uint64_t offset, std::span<std::byte> out, BlockMask mask) const;
-  void write(uint64_t offset, std::span<const std::byte> bytes, BlockMask mask, Writer writer);
-  void zero(uint64_t offset, uint64_t length, BlockMask mask, Writer writer);
+  void write(uint64_t offset, std::span<const std::byte> bytes, BlockMask mask, Author author);
+  void zero(uint64_t offset, uint64_t length, BlockMask mask, Author author);
 
   /// What `writer` wrote in the range is stable, and so is what was there before it.
   void make_stable(uint64_t offset, uint64_t length, Writer writer);
@@ -56,14 +65,18 @@ class DiskBlocks {
  private:
   struct Value {
     std::unique_ptr<std::byte[]> bytes;  // null: zeroes
-    Writer writer;                       // of the stable value it means nothing
+    Author author;                       // of the stable value, the writer means nothing
   };
   using Values = std::vector<Value>;  // by the time of effect: the stable one first, the newest last
   // A block that is written over and over gets its older values onto the medium by and by, as from a real cache.
   static constexpr size_t kValuesMax = 4;
 
   std::unique_ptr<std::byte[]> copy_of_newest(uint64_t block) const;
-  void push(uint64_t block, std::unique_ptr<std::byte[]> bytes, Writer writer);
+  void push(uint64_t block, std::unique_ptr<std::byte[]> bytes, Author author);
+  using Kept = std::map<uint64_t, size_t>;  // the index of the value that stays, by block
+  std::set<Writer> torn(const Kept& kept) const;
+  void lose_torn(Kept& kept) const;
+  void keep_torn(Kept& kept) const;
   void keep_from(uint64_t block, Values& values, size_t index);
   void keep_only(uint64_t block, Values& values, size_t index);
   void tidy(uint64_t block, const Values& values);

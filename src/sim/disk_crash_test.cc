@@ -57,6 +57,23 @@ TEST_F(DiskCrash, AWriteTearsAtPhysicalBlocksOnly) {
   EXPECT_TRUE(after_power_cut(1, write_one, {.name = "small blocks", .physical_block_bytes = 512}).contains("?"));
 }
 
+TEST_F(DiskCrash, AWriteThatIsNeverTornIsThereAsAWholeOrNotAtAllOrUnderANewerOne) {
+  EXPECT_EQ(after_power_cut(3,
+                            [this] {
+                              run(Kind::kWrite, 0, 2 * kBlock, 'a');
+                              run(Kind::kWrite, kBlock, 2 * kBlock, 'b');
+                            },
+                            {.name = "atomic", .atomic_bytes = 2 * kBlock}),
+            (Outcomes{"000", "aa0", "0bb", "abb"}));
+}
+
+TEST_F(DiskCrash, AWriteThatIsNeverTornIsOverAsAWholeWhenItsProcessDies) {
+  TestOperation write{Kind::kWrite, 0, 3 * kBlock, 'a'};
+  const auto seen = outcomes(3, [&] { submit(write); }, [this] { disk_->process_died(); }, {.name = "atomic", .atomic_bytes = 3 * kBlock});
+  EXPECT_EQ(seen, (Outcomes{"000", "aaa"}));
+  settle();
+}
+
 TEST_F(DiskCrash, AStableWriteIsThereAndCoversOnlyItself) {
   EXPECT_EQ(after_power_cut(2,
                             [this] {

@@ -15,6 +15,8 @@ struct DiskShape {
   std::string name;                      // in traces and findings
   uint64_t size_bytes = 64 << 20;        // whole physical blocks
   uint32_t physical_block_bytes = 4096;  // what a power cut keeps or loses as a whole; a power of two
+  uint32_t atomic_bytes = 0;             // writes and zeroing of at most so many are done, seen and kept as a whole; 0: by physical blocks
+  uint32_t atomic_boundary_bytes = 0;    // unless they cross a multiple of these; 0: there is no boundary
   media::Alignment alignment{.memory = 1, .offset = 512};
   bool has_volatile_cache = true;    // without one, what is written is stable when it is done
   bool discarded_reads_zero = true;  // else a discarded range keeps its contents

@@ -18,6 +18,8 @@ using nvme::AdminOpcode;
 
 constexpr uint8_t kAsyncEventsMax = 3;  // AERL, 0-based
 
+uint32_t atomic_blocks(const NvmeNamespace& ns) { return std::max(1u, ns.disk->shape().atomic_bytes / ns.block_size); }
+
 template <WireStruct T>
 std::vector<std::byte> page_of(const T& value) {
   const auto bytes = bytes_of(value);
@@ -140,6 +142,7 @@ std::vector<std::byte> NvmeDevice::identify_page(const nvme::Sqe& sqe) const {
     case nvme::Cns::kIocsController: {
       nvme::NvmIdentifyController page{};
       page.wzsl = shape_.wzsl;
+      page.vsl = shape_.vsl;
       return page_of(page);
     }
     case nvme::Cns::kActiveNamespaces: {
@@ -181,7 +184,15 @@ nvme::IdentifyController NvmeDevice::controller_page() const {
   id.cqes = nvme::kCqes16Bytes;
   id.nn = uint32_t(namespaces_.size());
   id.oacs = shape_.has_shadow_doorbells ? nvme::kOacsDoorbellBuffer : uint16_t{0};
-  id.oncs = uint16_t((shape_.has_write_zeroes ? nvme::kOncsWriteZeroes : 0) | (shape_.has_deallocate ? nvme::kOncsDatasetManagement : 0));
+  id.oncs = uint16_t((shape_.has_write_zeroes ? nvme::kOncsWriteZeroes : 0) | (shape_.has_deallocate ? nvme::kOncsDatasetManagement : 0) |
+                     (shape_.has_compare ? nvme::kOncsCompare : 0) | (shape_.has_verify ? nvme::kOncsVerify : 0) |
+                     (shape_.has_copy ? nvme::kOncsCopy : 0));
+  id.ocfs = shape_.has_copy ? nvme::kOcfsFormat0 : uint16_t{0};
+  if (shape_.atomics == NvmeShape::Atomics::kOfController) {
+    uint32_t blocks = 0xffff;
+    for (const NvmeNamespace& ns : namespaces_) blocks = std::min(blocks, atomic_blocks(ns));
+    id.awun = id.awupf = uint16_t(blocks - 1);
+  }
   const bool has_cache = std::ranges::any_of(namespaces_, [](const NvmeNamespace& ns) { return ns.disk->shape().has_volatile_cache; });
   id.vwc = has_cache ? nvme::kVwcPresent : uint8_t{0};
   id.sgls = shape_.has_sgls ? nvme::kSglsSupported : 0;
@@ -197,6 +208,17 @@ nvme::IdentifyNamespace NvmeDevice::namespace_page(const NvmeNamespace& ns) cons
   id.eui64 = ns.eui64;
   if (ns.disk->shape().discarded_reads_zero) id.dlfeat = nvme::kDlfeatReadsZeroes;
   if (shape_.deallocates_when_zeroing) id.dlfeat |= nvme::kDlfeatWriteZeroesDeallocates;
+  if (shape_.has_copy) {
+    id.mssrl = shape_.mssrl;
+    id.mcl = shape_.mcl;
+    id.msrc = shape_.msrc;
+  }
+  if (shape_.atomics == NvmeShape::Atomics::kOfNamespace) {
+    id.nsfeat |= nvme::kNsfeatAtomics;
+    id.nawun = id.nawupf = uint16_t(atomic_blocks(ns) - 1);
+  }
+  const uint32_t boundary = ns.disk->shape().atomic_boundary_bytes;
+  if (boundary != 0) id.nabsn = id.nabspf = uint16_t(boundary / ns.block_size - 1);
   return id;
 }
 

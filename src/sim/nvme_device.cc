@@ -252,6 +252,7 @@ void NvmeDevice::begin(uint16_t sqid, const nvme::Sqe& sqe) {
   }
   if (sqid == 0) return execute_admin(sqe);
   ++counts_.commands;
+  ++counts_.by_opcode[sqe.opcode];
   if (happens(faults_.fatal_one_in)) {
     ++counts_.fatal;
     world_.trace.note(world_.agenda.now(), "{}: fatal", shape_.name);

@@ -91,6 +91,7 @@ class NvmeDevice final {
     std::vector<std::span<std::byte>> host;  // where its data is
     std::vector<std::byte> storage;
     std::span<std::byte> data;               // of the medium's operations, aligned
+    std::vector<std::byte> compared;         // of a Compare: what the host has
     std::vector<Step> steps;                 // what is left, the last one first
     media::Operation operation;              // of the step that the disk has
     size_t namespace_index = 0;
@@ -166,6 +167,9 @@ class NvmeDevice final {
   Refused prepare(Command& command);
   Refused prepare_range(Command& command, const NvmeNamespace& ns, uint64_t block, uint64_t count, media::Kind kind);
   Refused prepare_deallocate(Command& command, const NvmeNamespace& ns);
+  Refused prepare_copy(Command& command, const NvmeNamespace& ns);
+  std::span<const std::byte> seen_ranges(const Command& command, size_t size);
+  void make_room(Command& command, uint64_t bytes);
   bool find_data(Command& command, uint64_t bytes);
   void add_piece(Command& command, uint64_t iova, uint64_t bytes);
   bool add_prps(Command& command, uint64_t bytes);
@@ -175,6 +179,7 @@ class NvmeDevice final {
   void on_ready(size_t namespace_index, Writer number);
   void step_done(Command& command, int32_t result);
   void check_host(const Command& command, std::string_view when);
+  static std::span<const std::byte> fetched(const Command& command);
   void land(const Command& command);
   Command* find(size_t namespace_index, Writer number);
 

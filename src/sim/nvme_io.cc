@@ -1,5 +1,6 @@
 // The NVM commands of the simulated controller: found in the host's memory, done by a disk, one step after the other.
 #include "base/assert.h"
+#include "base/bits.h"
 #include "base/bytes.h"
 #include "sim/nvme_device.h"
 #include "sim/nvme_function.h"
@@ -17,12 +18,35 @@ using nvme::IoOpcode;
 constexpr std::byte kPoison{0xa7};
 constexpr size_t kAlignment = 4096;
 
-bool reads(const nvme::Sqe& sqe) { return IoOpcode(sqe.opcode) == IoOpcode::kRead; }
-bool writes(const nvme::Sqe& sqe) { return IoOpcode(sqe.opcode) == IoOpcode::kWrite; }
+bool is_a(IoOpcode opcode, const nvme::Sqe& sqe) { return IoOpcode(sqe.opcode) == opcode; }
+bool reads(const nvme::Sqe& sqe) { return is_a(IoOpcode::kRead, sqe); }
+/// Its data comes from the host.
+bool fetches(const nvme::Sqe& sqe) { return is_a(IoOpcode::kWrite, sqe) || is_a(IoOpcode::kCompare, sqe); }
 
-nvme::Status status_of(const nvme::Sqe& sqe, int error_number) {
+bool moves_data(media::Kind kind) { return kind == media::Kind::kRead || kind == media::Kind::kWrite || kind == media::Kind::kWriteStable; }
+
+nvme::Status status_of(media::Kind kind, int error_number) {
   if (error_number == ENOSPC) return status::kCapacityExceeded.with_dnr();
-  return (reads(sqe) ? status::kUnrecoveredReadError : status::kWriteFault).with_dnr();
+  return (kind == media::Kind::kRead ? status::kUnrecoveredReadError : status::kWriteFault).with_dnr();
+}
+
+/// 2^n pages at most; 0: as many as one likes.
+uint8_t limit_of(const nvme::Sqe& sqe, const NvmeShape& shape) {
+  switch (IoOpcode(sqe.opcode)) {
+    case IoOpcode::kRead:
+    case IoOpcode::kWrite:
+    case IoOpcode::kCompare:
+      return shape.mdts;
+    case IoOpcode::kWriteZeroes:
+      return shape.wzsl;
+    case IoOpcode::kVerify:
+      return shape.vsl;
+    case IoOpcode::kFlush:
+    case IoOpcode::kDatasetManagement:
+    case IoOpcode::kCopy:
+      break;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -30,7 +54,7 @@ nvme::Status status_of(const nvme::Sqe& sqe, int error_number) {
 void NvmeDevice::execute_io(Command& command) {
   if (const Refused refused = prepare(command)) return complete_later(command, *refused);
   if (reads(command.sqe)) poison_host(command);
-  if (writes(command.sqe)) take_host_data(command);
+  if (fetches(command.sqe)) take_host_data(command);
   if (command.steps.empty()) return complete_later(command, status::kSuccess);
   start_step(command);
 }
@@ -60,9 +84,14 @@ NvmeDevice::Refused NvmeDevice::prepare(Command& command) {
       if (!shape_.has_deallocate) break;
       return prepare_deallocate(command, ns);
     case IoOpcode::kCompare:
+      if (!shape_.has_compare) break;
+      return prepare_range(command, ns, sqe.slba(), sqe.block_count(), media::Kind::kRead);
     case IoOpcode::kVerify:
+      if (!shape_.has_verify) break;
+      return prepare_range(command, ns, sqe.slba(), sqe.block_count(), media::Kind::kRead);
     case IoOpcode::kCopy:
-      break;
+      if (!shape_.has_copy) break;
+      return prepare_copy(command, ns);
   }
   return status::kInvalidOpcode.with_dnr();
 }
@@ -70,28 +99,59 @@ NvmeDevice::Refused NvmeDevice::prepare(Command& command) {
 NvmeDevice::Refused NvmeDevice::prepare_range(Command& command, const NvmeNamespace& ns, uint64_t block, uint64_t count, media::Kind kind) {
   if (block + count > ns.block_count) return status::kLbaOutOfRange.with_dnr();
   const uint64_t bytes = count * ns.block_size;
-  const bool is_zeroing = kind == media::Kind::kZero || kind == media::Kind::kZeroDeallocate;
-  const uint8_t limit = is_zeroing ? shape_.wzsl : kind == media::Kind::kDiscard ? uint8_t{0} : shape_.mdts;
+  const uint8_t limit = limit_of(command.sqe, shape_);
   if (limit != 0 && bytes > uint64_t{nvme::kPageBytes} << limit) return status::kInvalidField.with_dnr();
-  if ((reads(command.sqe) || writes(command.sqe)) && !find_data(command, bytes)) return status::kDataTransferError.with_dnr();
+  if ((reads(command.sqe) || fetches(command.sqe)) && !find_data(command, bytes)) return status::kDataTransferError.with_dnr();
+  if (is_a(IoOpcode::kVerify, command.sqe)) make_room(command, bytes);
   command.steps.push_back({.kind = kind, .offset = block * ns.block_size, .length = uint32_t(bytes)});
   return std::nullopt;
 }
 
 NvmeDevice::Refused NvmeDevice::prepare_deallocate(Command& command, const NvmeNamespace& ns) {
   const size_t count = (command.sqe.cdw10 & 0xff) + 1;
-  const uint64_t iova = nvme::prps_of(command.sqe).prp1;
-  const auto bytes = seen(iova, count * sizeof(nvme::DsmRange));
+  const auto bytes = seen_ranges(command, count * sizeof(nvme::DsmRange));
   if (bytes.empty()) return status::kDataTransferError.with_dnr();
-  if (!std::ranges::equal(bytes, function_->memory(iova, bytes.size()))) {
-    fail("nvme-queue", "the ranges of a Dataset Management were not published");
-  }
   for (size_t i = 0; i < count; ++i) {
     const nvme::DsmRange range = *view<nvme::DsmRange>(bytes.subspan(i * sizeof(nvme::DsmRange)));
     if (range.length_blocks == 0) continue;
     if (const Refused refused = prepare_range(command, ns, range.slba, range.length_blocks, media::Kind::kDiscard)) return refused;
   }
   return std::nullopt;
+}
+
+/// Each range is read, and then written behind the one before.
+NvmeDevice::Refused NvmeDevice::prepare_copy(Command& command, const NvmeNamespace& ns) {
+  const nvme::Sqe& sqe = command.sqe;
+  const size_t count = (sqe.cdw12 & 0xff) + 1;
+  if (bits<11, 8>(uint32_t{sqe.cdw12}) != 0) return status::kInvalidField.with_dnr();
+  if (count > size_t{shape_.msrc} + 1) return status::kCommandSizeLimitExceeded.with_dnr();
+  const auto bytes = seen_ranges(command, count * sizeof(nvme::CopyRange));
+  if (bytes.empty()) return status::kDataTransferError.with_dnr();
+  const auto kind = (sqe.cdw12 & nvme::kCdw12Fua) != 0 ? media::Kind::kWriteStable : media::Kind::kWrite;
+  uint64_t total = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const nvme::CopyRange range = *view<nvme::CopyRange>(bytes.subspan(i * sizeof(nvme::CopyRange)));
+    const uint64_t blocks = uint64_t{range.nlb} + 1;
+    if (blocks > shape_.mssrl) return status::kCommandSizeLimitExceeded.with_dnr();
+    if (range.slba + blocks > ns.block_count) return status::kLbaOutOfRange.with_dnr();
+    const auto length = uint32_t(blocks * ns.block_size);
+    command.steps.push_back({.kind = media::Kind::kRead, .offset = range.slba * ns.block_size, .length = length});
+    command.steps.push_back({.kind = kind, .offset = (sqe.slba() + total) * ns.block_size, .length = length});
+    total += blocks;
+  }
+  if (total > shape_.mcl) return status::kCommandSizeLimitExceeded.with_dnr();
+  if (sqe.slba() + total > ns.block_count) return status::kLbaOutOfRange.with_dnr();
+  std::ranges::reverse(command.steps);
+  make_room(command, uint64_t{shape_.mssrl} * ns.block_size);
+  return std::nullopt;
+}
+
+/// What the host has at PRP1 of a command that names several ranges. Empty: nothing is mapped there.
+std::span<const std::byte> NvmeDevice::seen_ranges(const Command& command, size_t size) {
+  const uint64_t iova = nvme::prps_of(command.sqe).prp1;
+  const auto bytes = seen(iova, size);
+  if (!std::ranges::equal(bytes, function_->memory(iova, bytes.size()))) fail("nvme-queue", "the ranges of a command were not published");
+  return bytes;
 }
 
 // --- data --------------------------------------------------------------------------------------------------------------
@@ -106,10 +166,14 @@ bool NvmeDevice::find_data(Command& command, uint64_t bytes) {
   } else {
     add_piece(command, sqe.sgl.address, bytes);
   }
+  make_room(command, bytes);
+  return !world_.referee.finding();
+}
+
+void NvmeDevice::make_room(Command& command, uint64_t bytes) {
   command.storage.resize(bytes + kAlignment);
   const auto address = reinterpret_cast<uintptr_t>(command.storage.data());
   command.data = std::span(command.storage).subspan((kAlignment - address % kAlignment) % kAlignment, bytes);
-  return !world_.referee.finding();
 }
 
 void NvmeDevice::add_piece(Command& command, uint64_t iova, uint64_t bytes) {
@@ -155,6 +219,11 @@ void NvmeDevice::take_host_data(Command& command) {
     std::ranges::copy(piece, command.data.begin() + ptrdiff_t(offset));
     offset += piece.size();
   }
+  if (is_a(IoOpcode::kCompare, command.sqe)) command.compared.assign(command.data.begin(), command.data.end());
+}
+
+std::span<const std::byte> NvmeDevice::fetched(const Command& command) {
+  return is_a(IoOpcode::kCompare, command.sqe) ? std::span<const std::byte>{command.compared} : command.data;
 }
 
 /// Who looks at the memory of a read before its completion sees no data.
@@ -162,12 +231,12 @@ void NvmeDevice::poison_host(Command& command) {
   for (const auto piece : command.host) std::ranges::fill(piece, kPoison);
 }
 
-/// The memory of a write holds what was fetched; that of a read, what the controller put there.
+/// The memory of a write or compare holds what was fetched; that of a read, what the controller put there.
 void NvmeDevice::check_host(const Command& command, std::string_view when) {
   size_t offset = 0;
   for (const auto piece : command.host) {
     const bool is_kept = reads(command.sqe) ? std::ranges::all_of(piece, [](std::byte byte) { return byte == kPoison; })
-                                            : std::ranges::equal(piece, command.data.subspan(offset, piece.size()));
+                                            : std::ranges::equal(piece, fetched(command).subspan(offset, piece.size()));
     if (!is_kept) fail("buffer-ownership", fmt::format("the memory of a {} has changed {}", reads(command.sqe) ? "read" : "write", when));
     offset += piece.size();
   }
@@ -214,14 +283,16 @@ void NvmeDevice::on_ready(size_t namespace_index, Writer number) {
 }
 
 void NvmeDevice::step_done(Command& command, int32_t result) {
-  if (result < 0) return complete_later(command, status_of(command.sqe, -result));
-  const bool is_short = (reads(command.sqe) || writes(command.sqe)) && uint32_t(result) < command.operation.length;
+  const media::Operation& operation = command.operation;
+  if (result < 0) return complete_later(command, status_of(operation.kind, -result));
+  const bool is_short = moves_data(operation.kind) && uint32_t(result) < operation.length;
   WEFT_ASSERT(!is_short);  // a disk under a controller transfers whole commands
   command.steps.pop_back();
   if (!command.steps.empty()) return start_step(command);
   check_host(command, "before its end");
   if (reads(command.sqe)) land(command);
-  complete_later(command, status::kSuccess);
+  const bool is_different = is_a(IoOpcode::kCompare, command.sqe) && !std::ranges::equal(command.compared, command.data);
+  complete_later(command, is_different ? status::kCompareFailure.with_dnr() : status::kSuccess);
 }
 
 }  // namespace weft::sim

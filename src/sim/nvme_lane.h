@@ -65,12 +65,18 @@ class NvmeLane {
     if (left_ == 0) return false;
     --left_;
     const uint64_t lot = random_.below(100);
-    const AccessKind kind = lot < 38   ? AccessKind::kWrite
-                            : lot < 76 ? AccessKind::kRead
-                            : lot < 86 ? AccessKind::kFlush
-                            : lot < 94 ? AccessKind::kWriteZeroes
-                                       : AccessKind::kDeallocate;
+    AccessKind kind = lot < 38   ? AccessKind::kWrite
+                      : lot < 60 ? AccessKind::kRead
+                      : lot < 67 ? AccessKind::kCompare
+                      : lot < 70 ? AccessKind::kVerify
+                      : lot < 76 ? AccessKind::kCopy
+                      : lot < 86 ? AccessKind::kFlush
+                      : lot < 94 ? AccessKind::kWriteZeroes
+                                 : AccessKind::kDeallocate;
+    if (!channel_.takes(op_of(kind))) kind = AccessKind::kRead;
     set(kind, kind == AccessKind::kFlush ? Blocks{} : draw_blocks());
+    if (kind == AccessKind::kCompare) expect_likely();
+    if (kind == AccessKind::kCopy) draw_target();
     access_.stability = random_.one_in(5) ? Stability::kStable : Stability::kCached;
     return true;
   }
@@ -83,6 +89,26 @@ class NvmeLane {
     return {is_at_the_end ? volume_.traits().block_count - count : first, count};
   }
 
+  /// What the blocks hold most likely; now and then one that nobody wrote.
+  void expect_likely() {
+    const Blocks& blocks = access_.ranges.front();
+    access_.expected = volume_.likely(blocks);
+    if (!random_.one_in(3)) return;
+    const uint64_t index = random_.below(blocks.count);
+    access_.expected[index] = {.run = host_, .sequence = kNoCommand, .lba = blocks.first + index};
+  }
+
+  /// The range becomes the source of a copy, behind which or before which it goes.
+  void draw_target() {
+    const Blocks source = access_.ranges.front();
+    const uint64_t shift = source.count + random_.below(20);
+    const bool is_behind = source.end() + shift <= volume_.traits().block_count;
+    if (!is_behind && source.first < shift) return set(AccessKind::kRead, source);
+    access_.target = is_behind ? source.first + shift : source.first - shift;
+    io_.source = source.first;
+    io_.block = access_.target;
+  }
+
   void set(AccessKind kind, Blocks blocks) {
     access_ = {.kind = kind, .host = host_};
     if (kind != AccessKind::kFlush) access_.ranges = {blocks};
@@ -90,7 +116,8 @@ class NvmeLane {
     io_.block = blocks.first;
     io_.block_count = blocks.count;
     io_.data = {};
-    if (kind == AccessKind::kRead || kind == AccessKind::kWrite) io_.data = draw_memory(blocks.count * volume_.traits().block_size);
+    const bool moves_data = kind == AccessKind::kRead || kind == AccessKind::kWrite || kind == AccessKind::kCompare;
+    if (moves_data) io_.data = draw_memory(blocks.count * volume_.traits().block_size);
   }
 
   /// Mostly as pools give it; now and then at an odd address, or where the device does not reach.
@@ -110,6 +137,12 @@ class NvmeLane {
         return bdev::Op::kDeallocate;
       case AccessKind::kFlush:
         return bdev::Op::kFlush;
+      case AccessKind::kCompare:
+        return bdev::Op::kCompare;
+      case AccessKind::kVerify:
+        return bdev::Op::kVerify;
+      case AccessKind::kCopy:
+        return bdev::Op::kCopy;
       default:
         return bdev::Op::kRead;
     }
@@ -121,6 +154,7 @@ class NvmeLane {
     io_.zeroing = random_.one_in(2) ? bdev::Zeroing::kMayDeallocate : bdev::Zeroing::kKeepAllocated;
     volume_.begin(access_);
     if (access_.kind == AccessKind::kWrite) volume_.fill(access_, io_.data);
+    if (access_.kind == AccessKind::kCompare) volume_.fill(access_.expected, io_.data);
     is_submitted_ = true;
     since_ = reactor_.now();
     channel_.submit(io_);
@@ -128,7 +162,7 @@ class NvmeLane {
 
   void on_done(nvme::Status status) {
     is_submitted_ = false;
-    if (!status.ok()) ++errors_;
+    if (!status.ok() && !status.is(nvme::status::kCompareFailure)) ++errors_;
     volume_.completed(access_, status, access_.kind == AccessKind::kRead ? io_.data : std::span<std::byte>{});
     next();
   }

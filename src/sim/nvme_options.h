@@ -19,12 +19,22 @@ struct NvmeShape {
   uint32_t doorbell_stride_log2 = 0;
   uint32_t ready_timeout_500ms = 4;
   uint8_t mdts = 5;  // 2^n pages; 0: no limit
-  uint8_t wzsl = 0;  // likewise
+  uint8_t wzsl = 0;  // likewise, as the next one
+  uint8_t vsl = 0;
   bool has_shadow_doorbells = false;
   bool has_sgls = false;
   bool has_write_zeroes = true;
   bool has_deallocate = true;
   bool deallocates_when_zeroing = true;  // DLFEAT, as the disk's discarded_reads_zero
+  bool has_compare = false;
+  bool has_verify = false;
+  bool has_copy = false;
+  uint16_t mssrl = 64;  // blocks of one source range of Copy
+  uint32_t mcl = 128;   // and of one Copy
+  uint8_t msrc = 3;     // source ranges, 0-based
+  /// Where it says which writes of its disks are whole: Identify Controller, or Identify Namespace.
+  enum class Atomics : uint8_t { kOfController, kOfNamespace };
+  Atomics atomics = Atomics::kOfNamespace;
 };
 
 struct NvmeNamespace {
@@ -51,6 +61,7 @@ struct NvmeFaults {
 /// What happened so far.
 struct NvmeCounts {
   uint64_t commands = 0;      // of I/O queues
+  std::array<uint64_t, 256> by_opcode{};  // likewise
   uint64_t completions = 0;
   uint64_t resets = 0;        // CC.EN to 0
   uint64_t isolations = 0;

@@ -111,6 +111,41 @@ TEST_F(NvmeReturn, AnotherDiskInItsPlaceIsRefusedWithWords) {
   end_well(rig);
 }
 
+TEST_F(NvmeReturn, ADeviceThatIsBackWithoutACommandGoesOnWithoutIt) {
+  NvmeRigOptions options{.seed = 16};
+  options.shape.has_compare = options.shape.has_verify = options.shape.has_copy = true;
+  NvmeRig& rig = make(options);
+  EXPECT_TRUE(rig.process->takes(bdev::Op::kCompare));
+  let_go(rig);
+  NvmeShape shape = options.shape;
+  shape.has_compare = shape.has_verify = shape.has_copy = false;
+  NvmeDevice older({rig.agenda, rig.referee, rig.trace}, shape, {rig.device.namespace_of(1)}, Prng{2});
+  come_back(rig, older);
+  for (const bdev::Op op : {bdev::Op::kCompare, bdev::Op::kVerify, bdev::Op::kCopy}) EXPECT_FALSE(rig.process->takes(op));
+  const uint64_t errors_before = errors(rig);
+  rig.work(30);
+  EXPECT_EQ(errors(rig), errors_before);
+  EXPECT_GT(older.counts().commands, 0u);
+  let_go(rig);
+  come_back(rig, rig.device);
+  end_well(rig);
+}
+
+TEST_F(NvmeReturn, ADeviceThatTearsWritesSoonerThanHostsWereToldIsRefused) {
+  const NvmeRigOptions options{.seed = 17, .atomic_bytes = 16 << 10};
+  NvmeRig& rig = make(options);
+  let_go(rig);
+  NvmeShape shape = options.shape;
+  shape.mdts = 1;
+  NvmeDevice other({rig.agenda, rig.referee, rig.trace}, shape, {rig.device.namespace_of(1)}, Prng{2});
+  come_back(rig, other);
+  work_in_the_gap(rig);
+  EXPECT_TRUE(rig.process->has_logged("writes that are torn sooner"));
+  let_go(rig);
+  come_back(rig, rig.device);
+  end_well(rig);
+}
+
 TEST_F(NvmeReturn, AChangeOfSizeIsTold) {
   NvmeRig& rig = make({});
   uint64_t told = 0;

@@ -21,6 +21,8 @@ struct NvmeRigOptions {
   uint64_t seed = 1;
   NvmeShape shape{};
   DiskOptions disk{};
+  uint32_t atomic_bytes = 0;           // of the disks, as the next one
+  uint32_t atomic_boundary_bytes = 0;
   uint32_t block_size = 512;
   uint32_t second_block_size = 0;  // of namespace 2, on a disk of its own; 0: there is none
   bool has_volatile_cache = true;
@@ -76,6 +78,14 @@ class NvmeProcess {
   const bdev::NvmeDevice& place() const { return *place_; }
   bdev::Bdev& device(size_t ns = 0) { return *devices_[ns]; }
   const bdev::Info& info() const { return devices_[0]->info(); }
+  /// To the first namespace from the first reactor, on which the Io ends.
+  void submit(bdev::Io& io) {
+    home().post([this, &io] { channels_[0]->submit(io); });
+  }
+  bool takes(bdev::Op op) const { return channels_[0]->takes(op); }
+  /// What the device reaches, and what it does not. The lanes have it while they work.
+  std::span<std::byte> mapped() { return mapped_->bytes(); }
+  std::span<std::byte> unmapped() { return unmapped_->bytes(); }
 
   // --- while the device comes and goes -----------------------------------------------------------------------------------
   bool is_lost() const { return is_lost_; }
@@ -192,8 +202,8 @@ class NvmeRig {
       : options(rig_options),
         agenda(options.seed),
         random_(options.seed * 7919),
-        disk({agenda, referee, trace}, {.name = "nvm", .has_volatile_cache = options.has_volatile_cache}, Prng{random_.next()}, options.disk),
-        second_disk({agenda, referee, trace}, {.name = "nvm 2", .has_volatile_cache = options.has_volatile_cache}, Prng{random_.next()}, options.disk),
+        disk({agenda, referee, trace}, disk_shape("nvm"), Prng{random_.next()}, options.disk),
+        second_disk({agenda, referee, trace}, disk_shape("nvm 2"), Prng{random_.next()}, options.disk),
         device({agenda, referee, trace}, options.shape, namespaces(), Prng{random_.next()}),
         volume(traits(1, options.block_size), referee),
         second_volume(traits(2, std::max(options.second_block_size, 512u)), referee) {}
@@ -287,6 +297,12 @@ class NvmeRig {
     disk.power_cut();
     second_disk.power_cut();
     for (Volume* each : volumes()) each->power_cut();
+  }
+  DiskShape disk_shape(const char* name) const {
+    return {.name = name,
+            .atomic_bytes = options.atomic_bytes,
+            .atomic_boundary_bytes = options.atomic_boundary_bytes,
+            .has_volatile_cache = options.has_volatile_cache};
   }
   std::vector<NvmeNamespace> namespaces() {
     std::vector<NvmeNamespace> all{{.disk = &disk, .block_count = disk.shape().size_bytes / options.block_size, .block_size = options.block_size}};

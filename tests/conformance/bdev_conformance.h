@@ -144,6 +144,8 @@ TEST_P(BdevConformance, SaysWhatItIs) {
   EXPECT_EQ(info.block_size, GetParam().block_size);
   EXPECT_EQ(info.block_count * info.block_size, environment_->size_bytes());
   EXPECT_GT(info.preferred_blocks, 0u);
+  EXPECT_GE(info.atomicity.power_fail_blocks, 1u);
+  EXPECT_GE(info.atomicity.blocks, info.atomicity.power_fail_blocks);
   EXPECT_FALSE(info.is_read_only);
 }
 
@@ -217,6 +219,55 @@ TEST_P(StorageConformance, WriteZeroesZeroesItsBlocksAndNoOthers) {
   AlignedBytes expected{30 * block_size()};
   stamp(expected.bytes(), 10, block_size(), 7);
   EXPECT_TRUE(std::ranges::equal(last.bytes(), expected.bytes().last(block_size())));
+}
+
+TEST_P(StorageConformance, ACompareFindsADifferenceInAnyOfItsBlocks) {
+  if (!channel_->takes(Op::kCompare)) GTEST_SKIP() << "not this device's own";
+  const uint64_t count = (1 << 20) / block_size() + 3;
+  for (const size_t offset : {0u, 4u, 1u}) {
+    AlignedBytes data{count * block_size(), offset};
+    stamp(data.bytes(), 5, block_size(), 30);
+    ASSERT_TRUE(run(Op::kWrite, 5, count, data.bytes()).ok());
+    EXPECT_TRUE(run(Op::kCompare, 5, count, data.bytes()).ok());
+    for (const size_t at : {size_t{0}, data.bytes().size() / 2, data.bytes().size() - 1}) {
+      data.bytes()[at] ^= std::byte{1};
+      EXPECT_TRUE(run(Op::kCompare, 5, count, data.bytes()).is(nvme::status::kCompareFailure)) << "byte " << at << " offset " << offset;
+      data.bytes()[at] ^= std::byte{1};
+    }
+  }
+  expect_stamped(5, count, 30);
+}
+
+TEST_P(StorageConformance, AVerifyOfBlocksThatCanBeReadSucceeds) {
+  if (!channel_->takes(Op::kVerify)) GTEST_SKIP() << "not this device's own";
+  write_stamped(0, 64, 31);
+  EXPECT_TRUE(run(Op::kVerify, 0, 1).ok());
+  EXPECT_TRUE(run(Op::kVerify, 0, (4 << 20) / block_size() + 1).ok());
+  EXPECT_TRUE(run(Op::kVerify, last_block(), 1).ok());
+  expect_stamped(0, 64, 31);
+}
+
+TEST_P(StorageConformance, ACopyMovesItsBlocksAndWritesNoOthers) {
+  if (!channel_->takes(Op::kCopy)) GTEST_SKIP() << "not this device's own";
+  const uint64_t count = (1 << 20) / block_size() + 3;
+  const uint64_t target = last_block() - count;
+  AlignedBytes data{count * block_size()}, back{count * block_size()};
+  for (const auto durability : {bdev::Durability::kCached, bdev::Durability::kStable}) {
+    const uint64_t seed = 32 + uint64_t(durability);
+    write_stamped(target - 1, 1, seed);
+    write_stamped(last_block(), 1, seed);
+    stamp(data.bytes(), 7, block_size(), seed);
+    ASSERT_TRUE(run(Op::kWrite, 7, count, data.bytes()).ok());
+    TestIo copy{Op::kCopy, target, count, {}};
+    copy.source = 7;
+    copy.durability = durability;
+    EXPECT_TRUE(run(copy).ok());
+    ASSERT_TRUE(run(Op::kRead, target, count, back.bytes()).ok());
+    EXPECT_TRUE(std::ranges::equal(back.bytes(), data.bytes()));
+    expect_stamped(7, count, seed);
+    expect_stamped(target - 1, 1, seed);
+    expect_stamped(last_block(), 1, seed);
+  }
 }
 
 TEST_P(StorageConformance, AVeryLargeRangeIsZeroed) {

@@ -61,7 +61,8 @@ class FilteredEnvironment final : public Environment {
   DiskEnvironment below_{kShape, {}};
 };
 
-const sim::NvmeShape kRichController{.has_shadow_doorbells = true, .has_sgls = true};
+const sim::NvmeShape kRichController{
+    .vsl = 3, .has_shadow_doorbells = true, .has_sgls = true, .has_compare = true, .has_verify = true, .has_copy = true, .mssrl = 24, .mcl = 100, .msrc = 4};
 const sim::NvmeShape kPlainController{.queue_entries_max = 16, .mdts = 4, .wzsl = 6, .has_deallocate = false};
 const sim::DiskOptions kSlow{.latency_spread = milliseconds(5), .outlier_one_in = 100, .outlier = milliseconds(300)};
 

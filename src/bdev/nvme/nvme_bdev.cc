@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "bdev/nvme/command_limits.h"
 #include "bdev/nvme/nvme_channel.h"
 
 namespace weft::bdev {
@@ -60,6 +61,7 @@ Result<void> NvmeBdev::compare(const Info& now) const {
   if (now.block_size != info_.block_size) return different("blocks of another size: it was formatted");
   // Hosts were told so, and go by it: they do not flush what has no cache, and rely on zeroes.
   if (now.has_volatile_cache && !info_.has_volatile_cache) return different("a volatile cache that it did not have");
+  if (!keeps(now.atomicity, info_.atomicity)) return different("writes that are torn sooner");
   if (!now.deallocated_reads_zero && info_.deallocated_reads_zero) return different("blocks that do not read as zeroes when they are deallocated");
   return {};
 }

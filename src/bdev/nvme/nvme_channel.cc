@@ -7,12 +7,12 @@
 #include "base/bytes.h"
 #include "base/simulation.h"
 #include "bdev/nvme/device_status.h"
+#include "bdev/op_class.h"
 
 namespace weft::bdev {
 namespace {
 
-constexpr uint64_t kNlbMax = 1 << 16;         // blocks that NLB can say
-constexpr uint64_t kDsmBlocksMax = 0xffffffff;  // and the length of a range
+bool changes_blocks(Op op) { return class_of(op) == OpClass::kWrite; }
 
 }  // namespace
 
@@ -32,13 +32,40 @@ void NvmeChannel::serve(const nvme::ControllerFacts& controller, const nvme::Nam
   data_pointers_ = controller.data_pointers;
   nsid_ = ns.nsid;
   block_size_ = ns.block_size;
-  const uint64_t transfer = std::min(kNlbMax, controller.transfer_bytes_max / block_size_);
-  blocks_max_[size_t(Action::kTransfer)] = transfer;
-  blocks_max_[size_t(Action::kFlush)] = 1;
-  blocks_max_[size_t(Action::kZero)] = std::min(kNlbMax, controller.zeroes_bytes_max / block_size_);
-  blocks_max_[size_t(Action::kFillWithZeroes)] = std::min(transfer, NvmePort::kZeroesBytes / block_size_);
-  blocks_max_[size_t(Action::kDeallocate)] = std::min<uint64_t>(kDsmBlocksMax, controller.deallocate_blocks_max);
-  blocks_max_[size_t(Action::kNothing)] = 0;
+  limits_ = limits_of(controller, ns);
+  has_compare_ = controller.has_compare;
+  has_verify_ = controller.has_verify;
+  has_copy_ = has_copy(controller, ns);
+}
+
+bool NvmeChannel::takes(Op op) const {
+  switch (op) {
+    case Op::kRead:
+    case Op::kWrite:
+    case Op::kFlush:
+    case Op::kWriteZeroes:
+    case Op::kDeallocate: return true;
+    case Op::kCompare: return has_compare_;
+    case Op::kVerify: return has_verify_;
+    case Op::kCopy: return has_copy_;
+  }
+  WEFT_ASSERT(false);
+  return false;
+}
+
+uint64_t NvmeChannel::blocks_max(Action action) const {
+  switch (action) {
+    case Action::kTransfer: return limits_.transfer;
+    case Action::kFlush: return 1;
+    case Action::kZero: return limits_.zero;
+    case Action::kFillWithZeroes: return limits_.fill_with_zeroes;
+    case Action::kDeallocate: return limits_.deallocate;
+    case Action::kVerify: return limits_.verify;
+    case Action::kCopy: return limits_.copy;
+    case Action::kNothing: break;
+  }
+  WEFT_ASSERT(false);
+  return 0;
 }
 
 void NvmeChannel::refuse() {
@@ -51,12 +78,15 @@ NvmeChannel::State& NvmeChannel::state_of(Io& io) { return *std::launder(reinter
 NvmeChannel::Action NvmeChannel::action_of(Op op) const {
   switch (op) {
     case Op::kRead:
-    case Op::kWrite: return Action::kTransfer;
+    case Op::kWrite:
+    case Op::kCompare: return Action::kTransfer;
     case Op::kFlush: return has_cache_ && !WEFT_PLANTED("nvme-flush-not-sent") ? Action::kFlush : Action::kNothing;
     case Op::kWriteZeroes: return has_write_zeroes_ ? Action::kZero : Action::kFillWithZeroes;
     case Op::kDeallocate:
       if (zeroing_deallocates_) return Action::kZero;
       return has_deallocate_ ? Action::kDeallocate : Action::kNothing;
+    case Op::kVerify: return Action::kVerify;
+    case Op::kCopy: return Action::kCopy;
   }
   WEFT_ASSERT(false);
   return Action::kNothing;
@@ -95,7 +125,7 @@ bool NvmeChannel::advance(Io& io, State& state) {
     if (!state.failure.ok() || state.must_try_again) return true;  // it ends with the commands that are out
     if (state.bounce != kNoBounce && state.commands != 0) return true;  // one command at a time
     if (!port_.queue().has_room()) return false;
-    uint64_t blocks = std::min(blocks_of(io) - state.begun, blocks_max_[size_t(state.action)]);
+    uint64_t blocks = std::min(blocks_of(io) - state.begun, blocks_max(state.action));
     if (state.needs_bounce) {
       if (state.bounce == kNoBounce) {
         const auto bounce = port_.bounces().take();
@@ -103,7 +133,7 @@ bool NvmeChannel::advance(Io& io, State& state) {
         state.bounce = *bounce;
       }
       blocks = std::min<uint64_t>(blocks, BounceBuffers::kBytes / block_size_);
-      if (io.op == Op::kWrite) std::ranges::copy(part_of(io, state.begun, blocks), port_.bounces().buffer(state.bounce).begin());
+      if (io.op != Op::kRead) std::ranges::copy(part_of(io, state.begun, blocks), port_.bounces().buffer(state.bounce).begin());
       state.bounced = uint32_t(blocks);
     }
     begin_command(io, state, blocks);
@@ -142,11 +172,11 @@ void NvmeChannel::build(nvme::QueuePair::Slot& slot, const Io& io, const State& 
   sqe.cdw10 = uint32_t(first);
   sqe.cdw11 = uint32_t(first >> 32);
   uint32_t cdw12 = uint32_t(blocks - 1);
-  const bool is_stable = io.op != Op::kRead && io.durability == Durability::kStable;
+  const bool is_stable = changes_blocks(io.op) && io.durability == Durability::kStable;
   if (is_stable && has_cache_ && !WEFT_PLANTED("nvme-fua-missing")) cdw12 |= nvme::kCdw12Fua;
   switch (state.action) {
     case Action::kTransfer: {
-      sqe.opcode = uint8_t(io.op == Op::kRead ? IoOpcode::kRead : IoOpcode::kWrite);
+      sqe.opcode = uint8_t(io.op == Op::kRead ? IoOpcode::kRead : io.op == Op::kWrite ? IoOpcode::kWrite : IoOpcode::kCompare);
       const uint64_t iova =
           state.bounce == kNoBounce ? state.iova + block * block_size_ : port_.bounce_iova(state.bounce);
       nvme::set_data(sqe, iova, uint32_t(blocks * block_size_), slot.list, data_pointers_);
@@ -160,11 +190,32 @@ void NvmeChannel::build(nvme::QueuePair::Slot& slot, const Io& io, const State& 
       sqe.opcode = uint8_t(IoOpcode::kWriteZeroes);
       if (zeroing_deallocates_ && (io.op == Op::kDeallocate || io.zeroing == Zeroing::kMayDeallocate)) cdw12 |= nvme::kCdw12Deallocate;
       break;
+    case Action::kVerify: sqe.opcode = uint8_t(IoOpcode::kVerify); break;
+    case Action::kCopy:
+      sqe.opcode = uint8_t(IoOpcode::kCopy);
+      cdw12 = (cdw12 & nvme::kCdw12Fua) | uint32_t(build_copy_ranges(slot, io.source + block, blocks) - 1);
+      break;
     case Action::kFlush:
     case Action::kDeallocate:
     case Action::kNothing: WEFT_ASSERT(false);
   }
   sqe.cdw12 = cdw12;
+}
+
+/// The source ranges lie where another command has its PRP list. Returns how many there are.
+size_t NvmeChannel::build_copy_ranges(nvme::QueuePair::Slot& slot, uint64_t source, uint64_t blocks) const {
+  const auto memory = std::as_writable_bytes(slot.list.entries);
+  size_t count = 0;
+  for (uint64_t done = 0; done < blocks; ++count) {
+    const uint64_t length = std::min(blocks - done, limits_.copy_range);
+    nvme::CopyRange range{};
+    range.slba = source + (WEFT_PLANTED("nvme-copy-range-repeated") ? 0 : done);
+    range.nlb = uint16_t(length - 1);
+    std::ranges::copy(bytes_of(range), memory.subspan(count * sizeof range, sizeof range).begin());
+    done += length;
+  }
+  nvme::set_prps(slot.sqe, {.prp1 = slot.list.iova, .prp2 = 0});
+  return count;
 }
 
 void NvmeChannel::command_done(Io& io, const nvme::Completion& completion) {
@@ -176,6 +227,8 @@ void NvmeChannel::command_done(Io& io, const nvme::Completion& completion) {
     state.must_try_again = true;
   } else if (!completion.status.ok()) {
     if (state.failure.ok()) state.failure = status_of_device(completion.status);
+  } else if (WEFT_PLANTED("nvme-last-status")) {
+    state.failure = {};
   } else if (state.bounce != kNoBounce && io.op == Op::kRead) {
     const auto part = part_of(io, state.begun - state.bounced, state.bounced);
     std::ranges::copy(port_.bounces().buffer(state.bounce).first(part.size()), part.begin());
@@ -193,8 +246,7 @@ void NvmeChannel::all_done(Io& io, State& state) {
   if (!state.failure.ok()) return finish(io, state.failure);
   if (!state.must_try_again) return finish(io, nvme::status::kSuccess);
   // What changes blocks may have been done already, and others may have written over it since: whoever asked for it must know.
-  const bool may_repeat = io.op == Op::kRead || io.op == Op::kFlush;
-  if (!may_repeat || state.tries == kTriesMax || !takes_ios()) {
+  if (changes_blocks(io.op) || state.tries == kTriesMax || !takes_ios()) {
     WEFT_PROBE("nvme/not-answered");
     return finish(io, nvme::status::kInternalPathError);
   }

@@ -3,19 +3,24 @@
 // made, or the controller is reset), Ios wait in their order. Nothing allocates. While the device is away, or the namespace is not the one that it was,
 // every Io ends at once with a path error.
 //
-// A command that was aborted, or that a reset has ended without an answer, may have been done or not; it is not done later. A read or flush is begun anew
-// as a whole, a few times. Anything else ends with a path error that may be retried: done twice, it might undo what others have written in between.
+// A command that was aborted, or that a reset has ended without an answer, may have been done or not; it is not done later. What changes nothing is begun
+// anew as a whole, a few times. Anything else ends with a path error that may be retried: done twice, it might undo what others have written in between.
 //
 //   kRead, kWrite   Read, Write; FUA for a stable write where there is a cache. Data that the device cannot reach, or not at its address, goes through
 //                   a bounce buffer, one piece after the other
 //   kFlush          Flush; nothing where there is no volatile cache
 //   kWriteZeroes    Write Zeroes, with DEAC where that may be and still reads as zeroes; writing zeroes where the device does not have it
 //   kDeallocate     Write Zeroes with DEAC where that deallocates, since Dataset Management is only a hint; else Dataset Management; else nothing
+//   kCompare        Compare, where the device has it, as of the next two; data as of a write
+//   kVerify         Verify
+//   kCopy           Copy, with one source range or, where those are small, several of the Io's
+//
+// How many blocks a command may be about is in command_limits.h.
 #pragma once
-#include <array>
 #include <cstdint>
 
 #include "bdev/bdev.h"
+#include "bdev/nvme/command_limits.h"
 #include "bdev/nvme/nvme_port.h"
 #include "nvme/facts.h"
 
@@ -30,6 +35,7 @@ class NvmeChannel final : public Channel {
   ~NvmeChannel() override;
 
   void submit(Io& io) override;
+  bool takes(Op op) const override;
 
   // --- for its port ------------------------------------------------------------------------------------------------------
   const Bdev* bdev() const { return &bdev_; }
@@ -45,8 +51,7 @@ class NvmeChannel final : public Channel {
   static void give_up(Io& io);
 
  private:
-  enum class Action : uint8_t { kTransfer, kFlush, kZero, kFillWithZeroes, kDeallocate, kNothing };
-  static constexpr size_t kActions = 6;
+  enum class Action : uint8_t { kTransfer, kFlush, kZero, kFillWithZeroes, kDeallocate, kVerify, kCopy, kNothing };
   static constexpr uint8_t kNoBounce = 0xff;
 
   struct State {
@@ -69,12 +74,14 @@ class NvmeChannel final : public Channel {
   /// How many blocks an Io stands for; a flush counts as one.
   static uint64_t blocks_of(const Io& io) { return io.op == Op::kFlush ? 1 : io.block_count; }
   Action action_of(Op op) const;
+  uint64_t blocks_max(Action action) const;
   void prepare(Io& io, State& state);
 
   bool takes_ios() const { return is_served_ && port_.is_open(); }
   bool advance(Io& io, State& state);
   void begin_command(Io& io, State& state, uint64_t blocks);
   void build(nvme::QueuePair::Slot& slot, const Io& io, const State& state, uint64_t block, uint64_t blocks) const;
+  size_t build_copy_ranges(nvme::QueuePair::Slot& slot, uint64_t source, uint64_t blocks) const;
   void command_done(Io& io, const nvme::Completion& completion);
   void all_done(Io& io, State& state);
   void finish(Io& io, nvme::Status status);
@@ -88,10 +95,13 @@ class NvmeChannel final : public Channel {
   bool has_write_zeroes_ = false;
   bool has_deallocate_ = false;
   bool zeroing_deallocates_ = false;  // and the blocks read as zeroes
+  bool has_compare_ = false;
+  bool has_verify_ = false;
+  bool has_copy_ = false;
   nvme::DataPointers data_pointers_ = nvme::DataPointers::kPrps;
   uint32_t nsid_ = 0;
   uint32_t block_size_ = 512;
-  std::array<uint64_t, kActions> blocks_max_{};  // of one command, by action
+  CommandLimits limits_;
   size_t submitted_ = 0;
 };
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "bdev/nvme/command_limits.h"
 #include "bdev/nvme/nvme_bdev.h"
 #include "core/elsewhere.h"
 
@@ -36,6 +37,8 @@ Info describe(nvme::Controller& controller, const nvme::NamespaceFacts& ns) {
           .block_count = ns.block_count,
           .block_size = ns.block_size,
           .preferred_blocks = ns.preferred_blocks,
+          .boundary_blocks = ns.boundary_blocks,
+          .atomicity = atomicity_of(facts, ns),
           .has_volatile_cache = facts.has_volatile_cache,
           .can_deallocate = facts.has_deallocate || zeroes_deallocate,
           .deallocated_reads_zero = zeroes_deallocate,
@@ -108,7 +111,7 @@ Latencies::Sum NvmeDevice::latencies(Op op) const {
 
 /// For who asks, when the device goes, whether it was slow.
 void NvmeDevice::log_latencies() const {
-  constexpr std::array kNames{"reads", "writes", "flushes", "write zeroes", "deallocations"};
+  constexpr std::array kNames{"reads", "writes", "flushes", "write zeroes", "deallocations", "compares", "verifications", "copies"};
   static_assert(kNames.size() == kOps);
   for (size_t op = 0; op < kOps; ++op) {
     const Latencies::Sum sum = latencies(Op(op));

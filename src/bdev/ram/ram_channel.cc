@@ -55,6 +55,9 @@ void RamChannel::submit(Io& io) {
       zero(blocks);
       break;
     case Op::kFlush: break;  // memory has no cache in front of it that could be lost alone
+    case Op::kCompare:
+    case Op::kVerify:
+    case Op::kCopy: WEFT_ASSERT(!"an Io that it takes");
   }
   io.done(nvme::status::kSuccess);
 }

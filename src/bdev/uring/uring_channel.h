@@ -75,6 +75,9 @@ class UringChannel final : public Channel, media::OperationOwner {
       case Op::kFlush: return Step::kSync;
       case Op::kWriteZeroes: return Step::kZeroing;
       case Op::kDeallocate: return Step::kDiscarding;
+      case Op::kCompare:
+      case Op::kVerify:
+      case Op::kCopy: break;  // see takes()
     }
     WEFT_ASSERT(false);
     return Step::kSync;

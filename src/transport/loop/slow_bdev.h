@@ -12,6 +12,7 @@ struct HeldIos {
     for (bdev::Io* io : std::exchange(ios, {})) io->done(with);
   }
   std::vector<bdev::Io*> ios;
+  bool takes_all = false;  // Compare, Verify and Copy, too
 };
 
 class SlowBdev final : public bdev::Bdev {
@@ -29,6 +30,7 @@ class SlowBdev final : public bdev::Bdev {
   struct SlowChannel final : bdev::Channel {
     explicit SlowChannel(HeldIos& h) : held(h) {}
     void submit(bdev::Io& io) override { held.ios.push_back(&io); }
+    bool takes(bdev::Op op) const override { return held.takes_all || Channel::takes(op); }
     HeldIos& held;
   };
   HeldIos& held_;
