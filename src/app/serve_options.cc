@@ -31,7 +31,7 @@ struct ValueFlag {
 constexpr std::array<ValueFlag, 8> kValueFlags{{
     {"--listen", "ADDRESS", "where hosts connect: [tcp://|rdma://]HOST:PORT, numeric; port 0 for any; repeats"},
     {"--subsystem", "NQN", "what hosts connect to; without one, the NQN comes from the machine's id; repeats"},
-    {"--namespace", "DEVICE", "ram:SIZE, null:SIZE, file:PATH[,size=SIZE], /dev/NAME[,force=true] or nvme:ADDRESS[,nsid=N]; repeats"},
+    {"--namespace", "DEVICE", "ram:SIZE, null:SIZE, file:PATH[,size=SIZE], /dev/NAME[,force=true] (a disk, or /dev/ng0n1) or nvme:ADDRESS[,nsid=N]; repeats"},
     {"--allow-host", "HOSTNQN", "a host that may connect to the subsystem; repeats"},
     {"--block-size", "512|4096", "of the subsystem's namespaces that do not give their own"},
     {"--cores", "LIST", "CPUs to run a reactor on, e.g. 0,1 or 0-3"},

@@ -3,6 +3,7 @@
 //   null:10GiB               reads zeroes, drops writes
 //   file:PATH,size=8GiB      a regular file; size= creates it when it is missing
 //   /dev/sdX[,force=true]    a block device; force=true takes one that carries a known signature
+//   /dev/ng0n1[,force=true]  an NVMe namespace that the kernel drives, by its character device: a kBlockDevice here, since only its path tells
 //   nvme:0000:01:00.0[,nsid=1]  a namespace of an NVMe device that `weft devices bind` has given to VFIO, driven by this process
 //                          …,unsafe_no_iommu=true  also where no IOMMU keeps it from the machine's memory
 // Options: block_size=512|4096, uuid=UUID, and size=, force= as above. Filters: see device_filter.h. Nothing is opened

@@ -29,6 +29,7 @@ TEST(DeviceSpec, ReadsEveryKind) {
       {"file:relative/a=b:c.img,size=8GiB", DeviceKind::kFile, "relative/a=b:c.img", 8 * kGiB},
       {"file:/dev/shm/a.img,size=4096", DeviceKind::kFile, "/dev/shm/a.img", 4096},
       {"/dev/sdx", DeviceKind::kBlockDevice, "/dev/sdx", 0},
+      {"/dev/ng0n1", DeviceKind::kBlockDevice, "/dev/ng0n1", 0},
       {"/dev/disk/by-path/pci-0000:00:1f.2-ata-1", DeviceKind::kBlockDevice, "/dev/disk/by-path/pci-0000:00:1f.2-ata-1",
        0},
       {"nvme:0000:01:00.0", DeviceKind::kNvme, "0000:01:00.0", 0},

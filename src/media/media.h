@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/intrusive_list.h"
+#include "wire/nvme/status.h"
 
 namespace weft {
 class Reactor;
@@ -56,12 +57,20 @@ struct Operation {
   int32_t result = 0;         // the queue's
   int32_t handle = 0;         // the queue's
   Kind kind = Kind::kRead;
+  nvme::Status status{};      // the queue's: with a negative result what a medium that speaks NVMe has said of it; else, and elsewhere, success
 };
 
 /// What reads and writes must be multiples of, in bytes; 1 where anything goes.
 struct Alignment {
   uint32_t memory = 1;  // addresses
   uint32_t offset = 1;  // offsets and lengths
+};
+
+/// How long an operation may be, in bytes; multiples of the medium's offset alignment.
+struct Lengths {
+  uint32_t transfer = 1u << 30;  // kRead, kWrite, kWriteStable; below the kernel's limit of 2 GiB
+  uint32_t zero = 1u << 30;      // kZero, kZeroDeallocate; 0: it has neither
+  uint32_t discard = 1u << 30;   // kDiscard
 };
 
 template <typename Q>
@@ -82,5 +91,20 @@ template <typename M>
 concept SizedMedium = Medium<M> && requires(M medium) {
   { medium.size_bytes() } -> std::same_as<Result<uint64_t>>;  // on any thread, without waiting for operations
 };
+
+/// One with limits of its own; others take what Lengths says by itself.
+template <typename M>
+concept LimitedMedium = Medium<M> && requires(M medium) {
+  { medium.lengths() } -> std::same_as<Lengths>;
+};
+
+template <Medium M>
+Lengths lengths_of(M& medium) {
+  if constexpr (LimitedMedium<M>) {
+    return medium.lengths();
+  } else {
+    return {};
+  }
+}
 
 }  // namespace weft::media

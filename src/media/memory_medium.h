@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <utility>
 #include <vector>
 
 #include "core/reactor.h"
@@ -17,6 +18,8 @@ namespace weft::media {
 struct MemoryScript {
   std::vector<std::byte> bytes;
   Alignment alignment{};
+  Lengths lengths{};
+  nvme::Status status{};                    // of the next operation, which fails by it
   std::deque<int32_t> results;              // for the next operations: < 0 an errno, > 0 at most so many bytes, 0 end of file
   std::array<bool, 7> is_unsupported{};     // by Kind: -EOPNOTSUPP
   bool has_vanished = false;
@@ -53,6 +56,10 @@ class MemoryQueue final : public Poller {
     script_.seen.push_back(operation.kind);
     script_.length_max = std::max(script_.length_max, operation.length);
     if (script_.is_unsupported[size_t(operation.kind)]) return -EOPNOTSUPP;
+    if (!script_.status.ok()) {
+      operation.status = std::exchange(script_.status, {});
+      return -EIO;
+    }
     uint32_t length = operation.length;
     if (!script_.results.empty()) {
       const int32_t result = script_.results.front();
@@ -91,12 +98,13 @@ class MemoryMedium {
   using Queue = MemoryQueue;
   explicit MemoryMedium(MemoryScript& script) : script_(script) {}
   Alignment alignment() const { return script_.alignment; }
+  Lengths lengths() const { return script_.lengths; }
   Result<uint64_t> size_bytes() const { return script_.bytes.size(); }
   Result<std::unique_ptr<Queue>> open_queue(Reactor& reactor) { return std::make_unique<MemoryQueue>(reactor, script_); }
 
  private:
   MemoryScript& script_;
 };
-static_assert(SizedMedium<MemoryMedium>);
+static_assert(SizedMedium<MemoryMedium> && LimitedMedium<MemoryMedium>);
 
 }  // namespace weft::media

@@ -8,6 +8,7 @@
 #include "media/memory_medium.h"
 #include "platform/linux/open_device.h"
 #include "platform/linux/temporary_directory.h"
+#include "tests/conformance/nvme_generic_environment.h"
 #include "tests/conformance/vfio_environment.h"
 
 #include <optional>
@@ -100,8 +101,14 @@ INSTANTIATE_TEST_SUITE_P(All, StorageConformance, ::testing::ValuesIn(storage_ki
 INSTANTIATE_TEST_SUITE_P(All, MemoryConformance, ::testing::ValuesIn(memory_kinds()), name_of);
 
 // Where there are NVMe devices to be asked: in the guest (tests/guest).
-INSTANTIATE_TEST_SUITE_P(Vfio, BdevConformance, ::testing::ValuesIn(vfio_kinds()), name_of);
-INSTANTIATE_TEST_SUITE_P(Vfio, StorageConformance, ::testing::ValuesIn(vfio_kinds()), name_of);
+std::vector<Kind> nvme_kinds() {
+  auto kinds = real_kinds<VfioEnvironment>("WEFT_NVME_DEVICES", "NvmeDevice");
+  std::ranges::move(real_kinds<NvmeGenericEnvironment>("WEFT_NVME_GENERIC", "NvmeGeneric"), std::back_inserter(kinds));
+  return kinds;
+}
+
+INSTANTIATE_TEST_SUITE_P(Nvme, BdevConformance, ::testing::ValuesIn(nvme_kinds()), name_of);
+INSTANTIATE_TEST_SUITE_P(Nvme, StorageConformance, ::testing::ValuesIn(nvme_kinds()), name_of);
 
 /// What takes a file system long must not keep the reactor's other commands waiting.
 class LargeFileTest : public BdevConformance {};

@@ -44,7 +44,7 @@ class UringFileWorld : public FileWorld {
   using Medium = platform::UringMedium;
   /// io_uring is forbidden in some containers; there the target itself takes threads.
   static std::optional<std::string> obstacle() {
-    const auto probed = platform::probe_io_uring();
+    const auto probed = platform::probe_io_uring<platform::FileCommands>();
     return probed ? std::nullopt : std::optional{std::string{probed.error().what()}};
   }
   Medium& medium() { return *medium_; }

@@ -1,16 +1,15 @@
-// NVMe devices of this machine that VFIO has, for the block device suites: WEFT_NVME_DEVICES names them
-// (ADDRESS=BLOCK_SIZE ...), WEFT_NVME_BYTES says how large each one is, and what is on them is lost. The controller lives on a reactor of its own, with a thread; Ios run on the test's reactor.
+// NVMe devices that VFIO has: those that WEFT_NVME_DEVICES names by their addresses (real_devices.h). The controller lives on a reactor of its own, with a
+// thread; Ios run on the test's reactor.
 #pragma once
 #include "platform/linux/ask_reactor.h"
 #include "platform/linux/event_loop.h"
 #include "platform/linux/memory.h"
 #include "platform/linux/nvme_engine.h"
-#include "tests/conformance/bdev_conformance.h"
+#include "tests/conformance/real_devices.h"
 
-#include <cstdlib>
+#include <chrono>
 #include <future>
 #include <optional>
-#include <sstream>
 #include <thread>
 
 namespace weft::conformance {
@@ -23,16 +22,6 @@ class VfioEnvironment final : public Environment {
     while (result.wait_for(std::chrono::seconds(0)) != std::future_status::ready) reactor_->run_once();
     reactor_->run_once();  // the last message
     return result.get();
-  }
-  /// As a new one is.
-  Result<void> zero(bdev::Bdev& device) {
-    auto channel = device.open_channel(*reactor_);
-    if (!channel) return std::unexpected(channel.error());
-    TestIo io{Op::kWriteZeroes, 0, device.info().block_count, {}};
-    (*channel)->submit(io);
-    while (!io.result) reactor_->run_once();
-    if (!io.result->ok()) return fail(Errc::kIo, "the device cannot be zeroed");
-    return {};
   }
 
  public:
@@ -49,14 +38,14 @@ class VfioEnvironment final : public Environment {
   Result<std::unique_ptr<bdev::Bdev>> make_device(uint32_t) override {
     auto device = meanwhile([&] { return engine_->make_device({.address = address_}); });
     if (!device) return device;
-    const auto zeroed = zero(**device);
+    const auto zeroed = make_blank(**device, *reactor_);
     if (zeroed) return device;
     destroy(std::move(*device));
     return std::unexpected(zeroed.error());
   }
   /// A command of a real device must not be late because a test is quick.
   Duration cycle_time() const override { return {}; }
-  uint64_t size_bytes() const override { return std::strtoull(std::getenv("WEFT_NVME_BYTES"), nullptr, 10); }
+  uint64_t size_bytes() const override { return real_device_bytes(); }
   void destroy(std::unique_ptr<bdev::Bdev> device) override {
     meanwhile([&] {
       platform::ask<void>(home_, [&device](platform::Answer<void> gone) {
@@ -86,19 +75,5 @@ class VfioEnvironment final : public Environment {
     home_.run();
   }};
 };
-
-/// The devices that the environment names, as kinds: NvmeDevice512 and so on. Each is asked for its block size.
-inline std::vector<Kind> vfio_kinds() {
-  const char* text = std::getenv("WEFT_NVME_DEVICES");
-  std::vector<Kind> kinds;
-  std::istringstream words{text == nullptr ? "" : text};
-  for (std::string word; words >> word;) {
-    const size_t at = word.find('=');
-    const std::string address = word.substr(0, at);
-    const std::string block_size = word.substr(at + 1);
-    kinds.push_back({"NvmeDevice" + block_size, uint32_t(std::stoul(block_size)), [address] { return std::make_unique<VfioEnvironment>(address); }});
-  }
-  return kinds;
-}
 
 }  // namespace weft::conformance

@@ -14,7 +14,7 @@ declare -rA all_jobs=(
     [tcp]=basic,idle,two_hosts,trim,filesystems,fio_verify,connect_100,reconnect,power_cut
     [rdma]=basic,idle,two_hosts,trim,filesystems,fio_verify,connect_100,reconnect,rdma_own_host,rdma_host_lost,rdma_unplug,verbs_conformance
     [iwarp]=basic,idle,fio_verify,rdma_own_host
-    [nvme]=nvme_binding,nvme_driver,nvme_target
+    [nvme]=nvme_binding,nvme_generic,nvme_driver,nvme_target
     [nvme_bare]=nvme_no_iommu
 )
 readonly usage="usage: guest_test.sh --weft PATH --kernel 6.12|6.1 [--fabric tcp|rdma|iwarp|nvme|nvme_bare] [--job NAME[,NAME...]] [--conformance PATH]"

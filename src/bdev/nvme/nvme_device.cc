@@ -28,10 +28,18 @@ struct Leaving {
   void await_resume() const noexcept {}
 };
 
+/// As one that is driven here, and whose logs can be read.
 Info describe(nvme::Controller& controller, const nvme::NamespaceFacts& ns) {
-  const nvme::ControllerFacts& facts = controller.facts();
+  Info info = bdev::describe(fmt::format("nvme:{},nsid={}", controller.function().name(), ns.nsid), controller.facts(), ns);
+  info.has_logs = true;
+  return info;
+}
+
+}  // namespace
+
+Info describe(std::string name, const nvme::ControllerFacts& facts, const nvme::NamespaceFacts& ns) {
   const bool zeroes_deallocate = facts.has_write_zeroes && ns.reads_zeroes_after_zeroing;
-  return {.name = fmt::format("nvme:{},nsid={}", controller.function().name(), ns.nsid),
+  return {.name = std::move(name),
           .medium_id = lasting_id(facts, ns),
           .identity = {.uuid = ns.uuid, .nguid = ns.nguid, .eui64 = ns.eui64, .serial = facts.serial},
           .block_count = ns.block_count,
@@ -42,11 +50,8 @@ Info describe(nvme::Controller& controller, const nvme::NamespaceFacts& ns) {
           .has_volatile_cache = facts.has_volatile_cache,
           .can_deallocate = facts.has_deallocate || zeroes_deallocate,
           .deallocated_reads_zero = zeroes_deallocate,
-          .is_read_only = ns.is_write_protected,
-          .has_logs = true};
+          .is_read_only = ns.is_write_protected};
 }
-
-}  // namespace
 
 NvmeDevice::NvmeDevice(Reactor& home, std::span<Reactor* const> reactors, std::string name, std::move_only_function<void()> on_lost)
     : home_(home), name_(std::move(name)), on_lost_(std::move(on_lost)) {

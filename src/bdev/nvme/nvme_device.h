@@ -21,6 +21,9 @@ namespace weft::bdev {
 
 class NvmeBdev;
 
+/// A namespace as a block device, by what it says of itself. `name`: for messages.
+Info describe(std::string name, const nvme::ControllerFacts& controller, const nvme::NamespaceFacts& ns);
+
 class NvmeDevice {
  public:
   /// `name` for messages: the address. `reactors`: those that will open channels. `on_lost` is called on the home reactor when a controller has failed for

@@ -1,6 +1,6 @@
 // A block device on a file-like medium (media/media.h): splits, continues and retries what the medium does in parts, makes writes stable, finds
 // another way where the medium cannot zero or deallocate, and turns errno into NVMe statuses. A template over the medium, instantiated in
-// platform/linux/open_device.cc for io_uring and for threads, and by the simulator for its own. One UringChannel per reactor.
+// platform/linux/media_engine.cc for io_uring, for threads and for NVMe commands, and by the simulator for its own. One UringChannel per reactor.
 #pragma once
 #include <memory>
 
@@ -39,8 +39,8 @@ class UringBdev final : public Bdev {
     if (!zeroes) return std::unexpected(zeroes.error());
     auto queue = medium_->open_queue(reactor);
     if (!queue) return std::unexpected(queue.error());
-    return std::make_unique<UringChannel<M>>(std::move(*queue), medium_->alignment(), info_, std::move(*region),
-                                             std::move(*zeroes));
+    return std::make_unique<UringChannel<M>>(std::move(*queue), medium_->alignment(), media::lengths_of(*medium_), info_,
+                                             std::move(*region), std::move(*zeroes));
   }
 
  private:

@@ -97,6 +97,78 @@ TEST_F(UringBdevTest, ErrorsBecomeStatuses) {
   }
 }
 
+TEST_F(UringBdevTest, WhatAnNvmeMediumSaysIsWhatTheHostIsTold) {
+  open();
+  AlignedBytes data{kBlock};
+  const struct {
+    Op op;
+    nvme::Status said, expected;
+  } rows[] = {
+      {Op::kRead, nvme::status::kUnrecoveredReadError.with_dnr().with_more(), nvme::status::kUnrecoveredReadError.with_dnr()},
+      {Op::kWrite, nvme::status::kCapacityExceeded, nvme::status::kCapacityExceeded},
+      {Op::kWrite, nvme::status::kAbortedByHost, nvme::status::kInternalPathError},
+      {Op::kFlush, nvme::status::kInvalidField.with_dnr(), nvme::status::kInternalError.with_dnr()},
+  };
+  for (const auto& row : rows) {
+    script_.status = row.said;
+    EXPECT_EQ(run(row.op, 0, 1, data.bytes()), row.expected) << "op " << int(row.op);
+    EXPECT_TRUE(run(row.op, 0, 1, data.bytes()).ok()) << "the next one is not meant";
+  }
+}
+
+TEST_F(UringBdevTest, AStableNvmeWriteThatFailsTellsOfItsOwnBlocksOnly) {
+  open();
+  AlignedBytes data{kBlock};
+  TestIo io{Op::kWrite, 0, 1, data.bytes()};
+  io.durability = Durability::kStable;
+  script_.status = nvme::status::kWriteFault;
+  EXPECT_EQ(run(io), nvme::status::kWriteFault);
+  EXPECT_FALSE(io.has_sync_failed);
+}
+
+TEST_F(UringBdevTest, NothingIsLongerThanTheMediumTakes) {
+  script_.lengths = {.transfer = 8 * kBlock, .zero = 16 * kBlock, .discard = 32 * kBlock};
+  const struct {
+    Op op;
+    size_t offset;  // of the data, from an aligned address
+    size_t operations;
+    uint32_t length;
+  } rows[] = {
+      {Op::kWrite, 0, 13, 8 * kBlock},      {Op::kRead, 0, 13, 8 * kBlock}, {Op::kWrite, 1, 13, 8 * kBlock}, {Op::kRead, 1, 13, 8 * kBlock},
+      {Op::kWriteZeroes, 0, 7, 16 * kBlock}, {Op::kDeallocate, 0, 4, 32 * kBlock},
+  };
+  script_.alignment = {.memory = 4, .offset = kBlock};
+  open();
+  for (const auto& row : rows) {
+    SCOPED_TRACE(&row - rows);
+    AlignedBytes data{100 * kBlock, row.offset};
+    if (row.op == Op::kWrite) stamp(data.bytes(), 3, kBlock, 1);
+    script_.seen.clear();
+    script_.length_max = 0;
+    EXPECT_TRUE(run(row.op, 3, 100, data.bytes()).ok());
+    EXPECT_EQ(script_.seen.size(), row.operations);
+    EXPECT_EQ(script_.length_max, row.length);
+    if (row.op == Op::kWrite || row.op == Op::kRead) {
+      EXPECT_TRUE(is_stamped({script_.bytes.data() + 3 * kBlock, 100 * kBlock}, 3, kBlock, 1));
+      EXPECT_TRUE(is_stamped(data.bytes(), 3, kBlock, 1));
+    } else {
+      EXPECT_TRUE(is_zero({script_.bytes.data() + 3 * kBlock, 100 * kBlock}));
+    }
+  }
+}
+
+TEST_F(UringBdevTest, WhereTheMediumHasNoZeroingZeroesAreWrittenFromTheStart) {
+  script_.lengths.zero = 0;
+  open();
+  std::memset(script_.bytes.data(), 0xaa, script_.bytes.size());
+  TestIo io{Op::kWriteZeroes, 3, 300, {}};
+  io.durability = Durability::kStable;
+  EXPECT_TRUE(run(io).ok());
+  EXPECT_EQ(script_.seen, (std::vector{Kind::kWrite, Kind::kWrite, Kind::kSync}));
+  EXPECT_TRUE(is_zero({script_.bytes.data() + 3 * kBlock, 300 * kBlock}));
+  EXPECT_EQ(script_.bytes[303 * kBlock], std::byte{0xaa});
+}
+
 TEST_F(UringBdevTest, AMediumThatEndsEarlyIsAnError) {
   open();
   AlignedBytes data{kBlock};

@@ -1,6 +1,6 @@
 // One reactor's way to a medium. An Io becomes a sequence of operations, one outstanding at a time, whose state lies in Io::scratch:
 //
-//   kRead, kWrite   kTransfer, in pieces when it bounces or comes back short; [kSync] when the medium has no stable writes
+//   kRead, kWrite   kTransfer, in pieces when it bounces, comes back short or is longer than the medium takes; [kSync] when the medium has no stable writes
 //   kFlush          kSync
 //   kWriteZeroes    kZeroing, in pieces; kZeroFilling (writing zeroes) where the medium cannot; [kSync] when it must be stable
 //   kDeallocate     kDiscarding, in pieces; as kWriteZeroes where the medium cannot and zeroes were promised
@@ -17,6 +17,7 @@
 #include "bdev/bdev.h"
 #include "bdev/bounce_buffers.h"
 #include "bdev/media_status.h"
+#include "bdev/nvme/device_status.h"
 #include "core/memory.h"
 #include "media/media.h"
 
@@ -27,19 +28,21 @@ class UringChannel final : public Channel, media::OperationOwner {
  public:
   static constexpr size_t kRegionBytes = BounceBuffers::kCount * BounceBuffers::kBytes;
   static constexpr size_t kZeroesBytes = 128 << 10;
-  static constexpr uint32_t kTransferBytesMax = 1 << 30;  // one operation; below the kernel's limit of 2 GiB
-  static constexpr uint32_t kZeroPieceBytes = 32 << 20;   // so that a slow range ends soon after somebody stops waiting for it
-  static constexpr uint8_t kRetriesMax = 100;             // of EAGAIN and EINTR without progress
+  static constexpr uint32_t kZeroPieceBytes = 32 << 20;  // so that a slow range ends soon after somebody stops waiting for it
+  static constexpr uint8_t kRetriesMax = 100;            // of EAGAIN and EINTR without progress
 
-  UringChannel(std::unique_ptr<typename M::Queue> queue, media::Alignment alignment, const Info& info, Region bounce_region,
-               Region zeroes)
+  UringChannel(std::unique_ptr<typename M::Queue> queue, media::Alignment alignment, media::Lengths lengths, const Info& info,
+               Region bounce_region, Region zeroes)
       : queue_(std::move(queue)),
         alignment_(alignment),
+        lengths_(lengths),
         block_size_(info.block_size),
         discarded_reads_zero_(info.deallocated_reads_zero),
         bounce_region_(std::move(bounce_region)),
         bounces_(bounce_region_.bytes()),
-        zeroes_(std::move(zeroes)) {}
+        zeroes_(std::move(zeroes)) {
+    WEFT_ASSERT(lengths.transfer >= block_size_ && lengths.discard >= block_size_);
+  }
   ~UringChannel() override { WEFT_ASSERT(submitted_ == 0); }
 
   void submit(Io& io) override {
@@ -99,7 +102,7 @@ class UringChannel final : public Channel, media::OperationOwner {
       case Step::kTransfer: return start_transfer(io, state);
       case Step::kZeroing: return start_zeroing(io, state);
       case Step::kZeroFilling: return start_zero_filling(io, state);
-      case Step::kDiscarding: return start(io, state, media::Kind::kDiscard, kZeroPieceBytes);
+      case Step::kDiscarding: return start(io, state, media::Kind::kDiscard, std::min(kZeroPieceBytes, lengths_.discard));
       case Step::kSync:
         state.operation.kind = media::Kind::kSync;
         state.operation.length = 0;
@@ -122,16 +125,17 @@ class UringChannel final : public Channel, media::OperationOwner {
                                                            : media::Kind::kWrite;
     if (reinterpret_cast<uintptr_t>(data) % alignment_.memory == 0) {
       state.operation.data = data;
-      start(io, state, kind, kTransferBytesMax);
+      start(io, state, kind, lengths_.transfer);
       if (io.op == Op::kWrite && WEFT_PLANTED("written-data-touched")) *data ^= std::byte{1};
       return;
     }
     if (state.bounce == kNoBounce && !take_bounce(io, state)) return;
     const auto buffer = bounces_.buffer(state.bounce);
-    const uint64_t length = std::min<uint64_t>(buffer.size(), end_of(io) - state.operation.offset);
+    const uint64_t length_max = std::min<uint64_t>(buffer.size(), lengths_.transfer);
+    const uint64_t length = std::min(length_max, end_of(io) - state.operation.offset);
     if (io.op == Op::kWrite) std::memcpy(buffer.data(), data, length);
     state.operation.data = buffer.data();
-    start(io, state, kind, buffer.size());
+    start(io, state, kind, length_max);
   }
 
   /// False: `io` waits, and finish() of another one goes on with it.
@@ -147,13 +151,17 @@ class UringChannel final : public Channel, media::OperationOwner {
 
   void start_zeroing(Io& io, State& state) {
     if (io.durability == Durability::kStable) state.needs_sync = true;
+    if (lengths_.zero == 0) {
+      state.step = Step::kZeroFilling;
+      return start_zero_filling(io, state);
+    }
     const bool may_deallocate = io.zeroing == Zeroing::kMayDeallocate && has_zero_deallocate_;
-    start(io, state, may_deallocate ? media::Kind::kZeroDeallocate : media::Kind::kZero, kZeroPieceBytes);
+    start(io, state, may_deallocate ? media::Kind::kZeroDeallocate : media::Kind::kZero, std::min(kZeroPieceBytes, lengths_.zero));
   }
 
   void start_zero_filling(Io& io, State& state) {
     state.operation.data = zeroes_.bytes().data();
-    start(io, state, media::Kind::kWrite, kZeroesBytes);
+    start(io, state, media::Kind::kWrite, std::min<uint64_t>(kZeroesBytes, lengths_.transfer));
   }
 
   void operation_done(media::Operation& operation, int32_t result) override {
@@ -192,9 +200,12 @@ class UringChannel final : public Channel, media::OperationOwner {
     }
     if (error_number == EOPNOTSUPP || error_number == ENOSYS) return on_unsupported(io, state, error_number);
     if (queue_->has_vanished()) has_vanished_ = true;
-    // A write that is stable when it is done does not say which half of it has failed; without room it was the first one.
+    // A write that is stable when it is done does not say which half of it has failed; without room it was the first one. NVMe's FUA has no second half:
+    // it is about the write's own blocks.
+    const nvme::Status said = state.operation.status;
     io.has_sync_failed = state.operation.kind == media::Kind::kSync ||
-                         (state.operation.kind == media::Kind::kWriteStable && error_number != ENOSPC);
+                         (state.operation.kind == media::Kind::kWriteStable && error_number != ENOSPC && said.ok());
+    if (!said.ok()) return finish(io, status_of_device(said));
     finish(io, status_of_errno(io.op, error_number, has_vanished_ ? MediumState::kVanished : MediumState::kThere));
   }
 
@@ -238,6 +249,7 @@ class UringChannel final : public Channel, media::OperationOwner {
 
   std::unique_ptr<typename M::Queue> queue_;
   media::Alignment alignment_;
+  media::Lengths lengths_;
   uint32_t block_size_;
   bool discarded_reads_zero_;        // what was promised, whatever the medium can do
   bool has_stable_writes_ = true;    // until the medium says otherwise

@@ -23,6 +23,7 @@ constexpr std::array<unsigned, 3> kTaskWorkFlags{
 Error setup_error(int error_number) {
   switch (error_number) {
     case ENOSYS: return {Errc::kUnsupported, "this kernel has no io_uring"};
+    case EINVAL: return {Errc::kUnsupported, "this kernel's io_uring is older than Linux 5.19"};  // it knows flags, but not all of Options::setup_flags
     case EPERM:
     case EACCES: return {Errc::kDenied, "io_uring is forbidden (kernel.io_uring_disabled or a seccomp filter)"};
     case ENOMEM: return {Errc::kLimit, "no memory for io_uring: raise the limit on locked memory (ulimit -l)"};

@@ -7,6 +7,7 @@
 #include "bdev/ram/ram_bdev.h"
 #include "platform/linux/disks.h"
 #include "platform/linux/files.h"
+#include "platform/linux/nvme_generic.h"
 
 namespace weft::platform {
 namespace {
@@ -40,6 +41,15 @@ Result<Device> device_on_medium(const DeviceRequest& request, Result<OpenedMediu
   return makers.media.make_device(std::move(opened->medium), std::move(info), makers.memory);
 }
 
+Result<Device> device_on_commands(const DeviceRequest& request, const DeviceMakers& makers) {
+  auto opened = open_nvme_generic({.name = request.name, .path = request.path, .block_size = request.block_size, .force = request.force});
+  if (!opened) return std::unexpected(opened.error());
+  const bdev::Info& info = opened->info;
+  makers.log.info("{}: {}, {} byte blocks, NVMe commands of at most {}{}", request.name, format_size(info.block_count * info.block_size), info.block_size,
+                  format_size(opened->lengths.transfer), info.is_read_only ? ", read-only" : "");
+  return makers.media.make_device(std::move(*opened), makers.memory);
+}
+
 Result<Device> open_bare_device(const DeviceRequest& request, const DeviceMakers& makers) {
   const uint32_t block_size = request.block_size == 0 ? kBlockSizeDefault : request.block_size;
   const uint64_t block_count = request.size_bytes / block_size;
@@ -56,6 +66,7 @@ Result<Device> open_bare_device(const DeviceRequest& request, const DeviceMakers
       return device_on_medium(
           request, open_file({.path = request.path, .size_bytes = request.size_bytes, .block_size = request.block_size}), makers);
     case DeviceKind::kDisk:
+      if (is_character_device(request.path)) return device_on_commands(request, makers);
       return device_on_medium(request, open_disk({.path = request.path, .block_size = request.block_size, .force = request.force}), makers);
     case DeviceKind::kNvme: return makers.nvme.make_device({.address = request.path, .nsid = request.nsid, .allows_no_iommu = request.allows_no_iommu});
   }

@@ -10,7 +10,7 @@
 
 namespace weft::platform {
 
-enum class DeviceKind : uint8_t { kRam, kNull, kFile, kDisk, kNvme };
+enum class DeviceKind : uint8_t { kRam, kNull, kFile, kDisk, kNvme };  // kDisk: also an NVMe namespace by its character device, as the path turns out to be
 
 using Filter = std::variant<bdev::DelayRule, bdev::ErrorRule>;
 
@@ -34,7 +34,7 @@ struct DeviceMakers {
   Log& log;  // says how a file or a disk was opened
 };
 
-/// Opens it, in the control plane. Errors: those of open_file(), open_disk() and NvmeEngine::make_device(), kInvalid for sizes, kLimit.
+/// Opens it, in the control plane. Errors: those of open_file(), open_disk(), open_nvme_generic() and the makers, kInvalid for sizes, kLimit.
 Result<std::unique_ptr<bdev::Bdev>> open_device(const DeviceRequest& request, const DeviceMakers& makers);
 
 }  // namespace weft::platform

@@ -1,47 +1,22 @@
 #include "platform/linux/ring.h"
 
-#include <linux/fs.h>
-
-#include <array>
 #include <cerrno>
 
-#include "platform/linux/blocking_operation.h"
-
 namespace weft::platform {
-namespace {
 
-void prepare(io_uring_sqe& sqe, const media::Operation& operation) {
-  const int fd = operation.handle;
-  switch (operation.kind) {
-    case media::Kind::kRead: io_uring_prep_read(&sqe, fd, operation.data, operation.length, operation.offset); return;
-    case media::Kind::kWrite: io_uring_prep_write(&sqe, fd, operation.data, operation.length, operation.offset); return;
-    case media::Kind::kWriteStable:
-      io_uring_prep_write(&sqe, fd, operation.data, operation.length, operation.offset);
-      sqe.rw_flags = RWF_DSYNC;
-      return;
-    case media::Kind::kSync: io_uring_prep_fsync(&sqe, fd, IORING_FSYNC_DATASYNC); return;
-    case media::Kind::kZero:
-    case media::Kind::kZeroDeallocate:
-    case media::Kind::kDiscard:
-      io_uring_prep_fallocate(&sqe, fd, fallocate_mode(operation.kind), off_t(operation.offset), operation.length);
-      return;
-  }
-}
-
-}  // namespace
-
+template <typename Commands>
 Result<void> probe_io_uring() {
-  auto ring = KernelRing::open({.submissions = 4, .completions = 8});
+  auto ring = KernelRing::open({.submissions = 4, .completions = 8, .setup_flags = Commands::kSetupFlags});
   if (!ring) return std::unexpected(ring.error());
-  constexpr std::array kOpcodes{int(IORING_OP_READ), int(IORING_OP_WRITE), int(IORING_OP_FSYNC), int(IORING_OP_FALLOCATE)};
-  if (!(*ring)->knows(kOpcodes)) return fail(Errc::kUnsupported, "this kernel's io_uring is older than Linux 5.6");
+  if (!(*ring)->knows(Commands::kOpcodes)) return fail(Errc::kUnsupported, Commands::kTooOld);
   return {};
 }
 
-Result<std::unique_ptr<Ring>> Ring::create(Reactor& reactor, EventLoop* loop) {
-  auto opened = KernelRing::open({.submissions = kSubmissions, .completions = kCompletions});
+template <typename Commands>
+Result<std::unique_ptr<CommandRing<Commands>>> CommandRing<Commands>::create(Reactor& reactor, EventLoop* loop) {
+  auto opened = KernelRing::open({.submissions = kSubmissions, .completions = kCompletions, .setup_flags = Commands::kSetupFlags});
   if (!opened) return std::unexpected(opened.error());
-  std::unique_ptr<Ring> ring{new Ring(std::move(*opened))};
+  std::unique_ptr<CommandRing> ring{new CommandRing(std::move(*opened))};
   if (loop != nullptr) {
     if (auto woken = ring->ring_->wake(*loop, *ring); !woken) return std::unexpected(woken.error());
   }
@@ -49,35 +24,41 @@ Result<std::unique_ptr<Ring>> Ring::create(Reactor& reactor, EventLoop* loop) {
   return ring;
 }
 
-Ring::~Ring() {
+template <typename Commands>
+CommandRing<Commands>::~CommandRing() {
   WEFT_ASSERT(outstanding_ == 0 && waiting_.empty());
   if (poller_link.is_linked()) poller_link.unlink();
 }
 
-void Ring::on_events(uint32_t) { poll(); }
+template <typename Commands>
+void CommandRing<Commands>::on_events(uint32_t) { poll(); }
 
-void Ring::submit(media::Operation& operation) {
+template <typename Commands>
+void CommandRing<Commands>::submit(media::Operation& operation) {
   if (!waiting_.empty() || !try_prepare(operation)) waiting_.push_back(operation);
 }
 
-bool Ring::try_prepare(media::Operation& operation) {
-  if (outstanding_ == kCompletions) return false;
+template <typename Commands>
+bool CommandRing<Commands>::try_prepare(media::Operation& operation) {
+  if (outstanding_ == kCompletions || !commands_.has_room_for(operation)) return false;
   io_uring_sqe* sqe = io_uring_get_sqe(ring_->get());
   if (sqe == nullptr) return false;
-  prepare(*sqe, operation);
+  commands_.prepare(*sqe, operation);
   io_uring_sqe_set_data(sqe, &operation);
   ++outstanding_;
   return true;
 }
 
-void Ring::prepare_waiting() {
+template <typename Commands>
+void CommandRing<Commands>::prepare_waiting() {
   while (media::Operation* operation = waiting_.front()) {
     if (!try_prepare(*operation)) return;
     operation->link.unlink();
   }
 }
 
-size_t Ring::flush() {
+template <typename Commands>
+size_t CommandRing<Commands>::flush() {
   for (;;) {
     prepare_waiting();
     const unsigned ready = io_uring_sq_ready(ring_->get());
@@ -90,7 +71,8 @@ size_t Ring::flush() {
   }
 }
 
-size_t Ring::poll() {
+template <typename Commands>
+size_t CommandRing<Commands>::poll() {
   if (outstanding_ == 0) return 0;
   io_uring* ring = ring_->get();
   // Put-off and overflowed completions are brought in by a call; without any the kernel is not entered.
@@ -104,9 +86,14 @@ size_t Ring::poll() {
     io_uring_cqe_seen(ring, cqe);
     WEFT_ASSERT(outstanding_ > 0);
     --outstanding_;
-    operation->owner->operation_done(*operation, result);
+    operation->owner->operation_done(*operation, commands_.finish(*operation, result));
   }
   return count;
 }
+
+template class CommandRing<FileCommands>;
+template class CommandRing<NvmeCommands>;
+template Result<void> probe_io_uring<FileCommands>();
+template Result<void> probe_io_uring<NvmeCommands>();
 
 }  // namespace weft::platform

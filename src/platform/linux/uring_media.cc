@@ -2,17 +2,6 @@
 
 namespace weft::platform {
 
-Result<Ring*> Rings::ring_of(Reactor& reactor) {
-  WEFT_ASSERT(reactor.index() < slots_.size());
-  Slot& slot = slots_[reactor.index()];
-  if (slot.ring == nullptr) {
-    auto ring = Ring::create(reactor, slot.loop);
-    if (!ring) return std::unexpected(ring.error());
-    slot.ring = std::move(*ring);
-  }
-  return slot.ring.get();
-}
-
 UringQueue::UringQueue(const OpenMedium& medium, Ring& ring, Reactor& reactor, BlockingWorkers* discards)
     : medium_(medium), ring_(ring) {
   if (discards != nullptr) discards_ = std::make_unique<BlockingQueue>(*discards, reactor);

@@ -1,7 +1,7 @@
 // The media seam on io_uring. A UringMedium is one file or disk; its queues share their reactor's Ring. What io_uring cannot do (discarding on a
 // disk) goes to a thread of the medium's.
 #pragma once
-#include <vector>
+#include <memory>
 
 #include "media/media.h"
 #include "platform/linux/blocking_workers.h"
@@ -9,25 +9,6 @@
 #include "platform/linux/ring.h"
 
 namespace weft::platform {
-
-/// The rings of all reactors. Each is made when its reactor opens its first queue and kept. Outlives the mediums; dies when the reactors run no
-/// more and before they and their loops do.
-class Rings {
- public:
-  /// loops[i] wakes the reactor with index i; null where nothing has to (tests).
-  explicit Rings(std::span<EventLoop* const> loops) : slots_(loops.size()) {
-    for (size_t i = 0; i < loops.size(); ++i) slots_[i].loop = loops[i];
-  }
-  /// On `reactor`. Errors: as Ring::create().
-  Result<Ring*> ring_of(Reactor& reactor);
-
- private:
-  struct Slot {  // belongs to the reactor with its index
-    EventLoop* loop = nullptr;
-    std::unique_ptr<Ring> ring;
-  };
-  std::vector<Slot> slots_;
-};
 
 class UringQueue {
  public:

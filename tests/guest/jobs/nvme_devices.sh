@@ -31,6 +31,15 @@ take_both() {
 kernel_disk() { device_field "$1" '.namespaces[0].name // empty' | sed 's|^|/dev/|'; }
 has_kernel_disk() { [ -b "$(kernel_disk "$1")" ]; }
 
+# as_user KIB COMMAND...: as somebody who is nobody, with so much memory that may be locked.
+# shellcheck disable=SC2034  # the jobs use it
+readonly locked_kib=131072
+as_user() {
+    local kib=$1
+    shift
+    prlimit --memlock=$((kib << 10)) setpriv --reuid nobody --regid nogroup --clear-groups --inh-caps=-all "$@"
+}
+
 # measure ADDRESS OPTION...: `weft perf` on the device alone, everything verified.
 measure() { (become_measure "$@"); }
 # In the background: `become_measure … &` is the process itself, not a shell that waits for it.

@@ -6,15 +6,6 @@
 # shellcheck source=SCRIPTDIR/nvme_devices.sh
 . "$(dirname "$0")/nvme_devices.sh"
 
-readonly locked_kib=131072
-
-# as_user KIB COMMAND...: as somebody who is nobody, with so much memory that may be locked.
-as_user() {
-    local kib=$1
-    shift
-    prlimit --memlock=$((kib << 10)) setpriv --reuid nobody --regid nogroup --clear-groups --inh-caps=-all "$@"
-}
-
 # ended PID: its exit status, in $status; at most 60 s.
 ended() {
     status=0
