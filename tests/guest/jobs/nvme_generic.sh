@@ -12,7 +12,7 @@
 say() { note "$@"; }
 readonly mount_point=/tmp/mnt
 # What the pulled device and the unreadable place make the kernel say, once as the device's driver and once as the target's host.
-allow_message 'no usable path - requeuing I/O|I/O error, dev nvme|critical medium error|I/O Cmd.*\(I/O Error \(sct|nvme[0-9]+c?[0-9]*n[0-9]+: .*(Internal Path Error|Unrecovered Read Error|Read)'
+allow_message 'no (usable|available) path - |I/O error, dev nvme|critical medium error|I/O Cmd.*I/O Error \(sct|nvme[0-9]+c?[0-9]*n[0-9]+: .*(Internal Path Error|Unrecovered Read Error|Read)'
 allow_message 'pcieport .*(Attention button|Powering off|Slot|Link)|nvme nvme[0-9]+: (Device not ready|failed to set APST|Removing)|identifiers changed for nsid'
 
 # in_kernel ADDRESS: prints the character device of its first namespace.
@@ -79,6 +79,8 @@ note "a target"
 # shellcheck disable=SC2034
 weft=(prlimit "--memlock=$((locked_kib << 10))" setpriv --reuid nobody --regid nogroup --clear-groups --inh-caps=-all "$weft_program") \
     log_dir=/share/logs listen=("tcp://${wire_address[wt]}:$wire_tcp_port") namespaces=("$one" "$two")
+# Where a target without a machine id keeps one of its own.
+install -d -o nobody /var/lib/weft
 if ! start_target; then cat "$log_dir/weft.log"; exit 1; fi
 trap 'kill -KILL "$target_pid" 2>/dev/null || true' EXIT
 check_fails "it is held" 'exclusively|[Bb]usy|in use' mkfs.ext4 -q -F "$(disk_of "$one")"
