@@ -147,6 +147,7 @@ std::map<std::string, Run> workloads() {
       {"read", [](size_t commands) { run_tcp({.opcode = kRead, .io_bytes = 4096}, commands); }},
       {"read-response", [](size_t commands) { run_tcp({.opcode = kRead, .io_bytes = 4096, .cattr = kSqFlowControl}, commands); }},
       {"read-digests", [](size_t commands) { run_tcp({.opcode = kRead, .io_bytes = 4096, .has_digests = true}, commands); }},
+      {"read-128k", [](size_t commands) { run_tcp({.opcode = kRead, .io_bytes = 128 << 10}, commands); }},
       {"write", [](size_t commands) { run_tcp({.opcode = kWrite, .io_bytes = 4096}, commands); }},
       {"write-r2t", [](size_t commands) { run_tcp({.opcode = kWrite, .io_bytes = 16384}, commands); }},
       {"loop-read", [](size_t commands) { run_loop({.opcode = kRead, .io_bytes = 4096}, commands); }},

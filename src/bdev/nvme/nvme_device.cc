@@ -28,9 +28,10 @@ struct Leaving {
   void await_resume() const noexcept {}
 };
 
-/// As one that is driven here, and whose logs can be read.
+/// As one that is driven here: its logs can be read, and its writes are split as is known.
 Info describe(nvme::Controller& controller, const nvme::NamespaceFacts& ns) {
   Info info = bdev::describe(fmt::format("nvme:{},nsid={}", controller.function().name(), ns.nsid), controller.facts(), ns);
+  info.atomicity = atomicity_of(controller.facts(), ns);
   info.has_logs = true;
   return info;
 }
@@ -46,7 +47,7 @@ Info describe(std::string name, const nvme::ControllerFacts& facts, const nvme::
           .block_size = ns.block_size,
           .preferred_blocks = ns.preferred_blocks,
           .boundary_blocks = ns.boundary_blocks,
-          .atomicity = atomicity_of(facts, ns),
+          .atomicity = {},
           .has_volatile_cache = facts.has_volatile_cache,
           .can_deallocate = facts.has_deallocate || zeroes_deallocate,
           .deallocated_reads_zero = zeroes_deallocate,
