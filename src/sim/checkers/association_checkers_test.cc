@@ -122,6 +122,30 @@ TEST_F(WireListeners, KeepAliveMustEndAnAssociationAfterOneAndAHalfOfSilence) {
   EXPECT_THAT(watched.finding(), HasSubstr("late: still there after 6001 ms of silence, KATO is 4000 ms"));
 }
 
+// Seed 4 of worlds with NVMe devices: a port was down, so the last responses of a subsystem that was removed did not leave.
+TEST_F(WireListeners, AnAssociationThatHasEndedOtherwiseMayLingerButNotForGood) {
+  Line admin(watched, kTimed);
+  admin.open();
+  admin.now = admin.now + milliseconds(5500);
+  keep_alive.on_log(0, fmt::format("controller 5 of {}: host nqn.x: the association ends: subsystem removed", tcp::testing::kSubsystemNqn), admin.now);
+  admin.now = admin.now + seconds(1);
+  check(admin);
+  EXPECT_EQ(watched.finding(), "");
+  admin.now = admin.now + seconds(1);
+  check(admin);
+  EXPECT_THAT(watched.finding(), HasSubstr("late"));
+}
+
+TEST_F(WireListeners, AnAssociationThatHasExpiredMayNotLinger) {
+  Line admin(watched, kTimed);
+  admin.open();
+  admin.now = admin.now + milliseconds(5500);
+  keep_alive.on_log(0, fmt::format("controller 5 of {}: host nqn.x: the association ends: keep-alive expired", tcp::testing::kSubsystemNqn), admin.now);
+  admin.now = admin.now + seconds(1);
+  check(admin);
+  EXPECT_THAT(watched.finding(), HasSubstr("late"));
+}
+
 TEST_F(WireListeners, DataThatComesHoldsNothingOff) {
   Line admin(watched, kTimed);
   admin.open();

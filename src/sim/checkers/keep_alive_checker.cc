@@ -1,10 +1,12 @@
 #include "sim/checkers/keep_alive_checker.h"
 
 #include "base/bytes.h"
+#include "core/limits.h"
 #include "wire/fabrics/connect.h"
 #include "wire/nvme/features.h"
 #include "wire/nvme/registers.h"
 
+#include <algorithm>
 #include <charconv>
 #include <fmt/format.h>
 #include <optional>
@@ -19,20 +21,27 @@ constexpr Duration kQuestion = milliseconds(5);
 /// KATO as the controller takes it: rounded up to KAS, which is a second.
 Duration rounded(uint32_t kato_ms) { return seconds((int64_t{kato_ms} + 999) / 1000); }
 
-struct Expiry {
+/// How long a connection stays for responses that do not leave, and then until its reactor has looked.
+constexpr Duration kLinger = milliseconds(Limits{}.rdma_linger_ms + 100);
+
+constexpr std::string_view kExpires = ": nothing was heard of host";
+constexpr std::string_view kEnds = ": the association ends: ";
+
+struct Subject {
   uint16_t cntlid;
   std::string subnqn;
 };
 
-/// "controller 3 of nqn…: nothing was heard of host …"
-std::optional<Expiry> expiry_in(std::string_view line) {
-  constexpr std::string_view kStart = "controller ", kOf = " of ", kSays = ": nothing was heard of host";
-  const size_t says = line.find(kSays), of = line.find(kOf);
+/// "controller 3 of nqn…: nothing was heard of host …", "controller 3 of nqn…: host …: the association ends: subsystem removed"
+std::optional<Subject> subject_of(std::string_view line, std::string_view words) {
+  constexpr std::string_view kStart = "controller ", kOf = " of ";
+  const size_t of = line.find(kOf);
+  const size_t says = line.find(words) == std::string_view::npos ? std::string_view::npos : line.find(": ", of);
   if (!line.starts_with(kStart) || says == std::string_view::npos || of == std::string_view::npos) return std::nullopt;
-  Expiry expiry{};
-  std::from_chars(line.data() + kStart.size(), line.data() + of, expiry.cntlid);
-  expiry.subnqn = line.substr(of + kOf.size(), says - of - kOf.size());
-  return expiry;
+  Subject subject{};
+  std::from_chars(line.data() + kStart.size(), line.data() + of, subject.cntlid);
+  subject.subnqn = line.substr(of + kOf.size(), says - of - kOf.size());
+  return subject;
 }
 
 /// What a Property Set of CC writes, if that is what it is.
@@ -104,7 +113,12 @@ void KeepAliveChecker::on_closed(const WireQueue& queue, Side by, Instant now) {
 }
 
 void KeepAliveChecker::on_log(size_t target_machine, std::string_view line, Instant now) {
-  const auto expiry = expiry_in(line);
+  if (const auto ended = subject_of(line, kEnds); ended && !line.ends_with("keep-alive expired")) {
+    const auto found = associations_.find({target_machine, ended->subnqn, ended->cntlid});
+    if (found != associations_.end()) found->second.lingers_until = now + kLinger;
+    return;
+  }
+  const auto expiry = subject_of(line, kExpires);
   if (!expiry) return;
   const auto found = associations_.find({target_machine, expiry->subnqn, expiry->cntlid});
   if (found == associations_.end()) return;  // its Connect has not been answered
@@ -127,7 +141,7 @@ void KeepAliveChecker::on_log(size_t target_machine, std::string_view line, Inst
 void KeepAliveChecker::check(Instant now) {
   for (const auto& [key, association] : associations_) {
     if (association.kato == Duration{} || association.is_stopped || !association.stallable.empty()) continue;
-    const Instant due = association.latest + association.kato * 3 / 2;
+    const Instant due = std::max(association.latest + association.kato * 3 / 2, association.lingers_until);
     if (now <= stalls_.excuse(key.target_machine, due)) continue;
     referee_.fail("keep-alive",
                   fmt::format("{}: late: still there after {} ms of silence, KATO is {} ms", association.name,

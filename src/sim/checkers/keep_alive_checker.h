@@ -1,5 +1,6 @@
 // An association ends by keep-alive between 1.25 and 1.5 times KATO after the last command that the target received or
 // completion that it sent on any of its queues: never earlier, and never later because of load. NVMe Base 2.0 §3.9.
+// One that has ended otherwise before is nothing that keep-alive could end.
 #pragma once
 #include "sim/checkers/association_key.h"
 #include "sim/checkers/target_stalls.h"
@@ -31,6 +32,7 @@ class KeepAliveChecker final : public WireEvents {
     uint64_t admin_queue = 0;      // WireQueue::id
     Duration kato{};               // zero: none
     bool is_stopped = false;       // a shutdown stops the timer until the controller is enabled again
+    Instant lingers_until{};       // the target has ended it for another reason, and its last responses may take until then to leave
     Instant latest{};              // when the last event was, at the latest
     std::deque<Instant> earliest;  // when events were, at the earliest: those of the last moment, and one before
     /// Commands with in-capsule data: for want of a buffer their queue may not be read, so what comes behind them may
