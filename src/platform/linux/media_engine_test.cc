@@ -66,6 +66,20 @@ TEST_P(MediaEngineTest, CompletionsWakeASleepingReactor) {
   EXPECT_NE(sink.lines[0].find("files and disks: "), std::string::npos);
 }
 
+TEST(MediaEngine, NvmeCommandsAreRefusedWhereThereIsNoRingForThem) {
+  testing_support::HeapMemory memory;
+  testing_support::NullSink sink;
+  Log log{sink};
+  EventLoop* const loops[] = {nullptr};
+  MediaEngine engine{MediaChoice::kThreads, loops, log};
+  OpenNvmeGeneric opened;
+  opened.info.name = "/dev/ng0n1";
+  const auto device = engine.make_device(std::move(opened), memory);
+  ASSERT_FALSE(device.has_value());
+  EXPECT_EQ(device.error().code, Errc::kUnsupported);
+  EXPECT_EQ(device.error().what(), "/dev/ng0n1: NVMe commands go by io_uring, and this process does without; the block device beside it needs none");
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, MediaEngineTest, ::testing::Values(MediaChoice::kUringIfPossible, MediaChoice::kThreads),
                          [](const auto& test) { return test.param == MediaChoice::kThreads ? "Threads" : "Uring"; });
 

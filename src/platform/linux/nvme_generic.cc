@@ -62,8 +62,8 @@ class Node {
   Result<nvme::Status> status_of(int returned, std::string_view what) const {
     if (returned >= 0) return nvme::Status::from_cqe(uint16_t(returned << 1));
     if (errno != EACCES && errno != EPERM) return std::unexpected(Error::from_errno(errno, fmt::format("{}: {}", request_.name, what)));
-    return refuse(Errc::kDenied, fmt::format("the kernel lets this user send no {}: that takes root (CAP_SYS_ADMIN), or Linux 6.2 or newer and a device that lists "
-                                             "its commands (`nvme effects-log`)", what));
+    return refuse(Errc::kDenied, fmt::format("the kernel lets this user send no {}: that takes root (CAP_SYS_ADMIN), or Linux 6.2 or newer and a device "
+                                             "that lists its commands (`nvme effects-log`)", what));
   }
 
   const NvmeGenericRequest& request_;
@@ -124,16 +124,19 @@ std::string owner_of(const struct stat& status) {
 }
 
 std::unexpected<Error> open_error(const NvmeGenericRequest& request, const struct stat& status, int error_number) {
-  if (error_number != EACCES && error_number != EPERM) return std::unexpected(Error::from_errno(error_number, fmt::format("{}: cannot open it", request.name)));
-  return fail(Errc::kDenied, fmt::format("{}: it is {}'s and not this user's: give it to this user, and its block device too (`chown`, or a udev rule), or run as root",
-                                         request.name, owner_of(status)));
+  if (error_number != EACCES && error_number != EPERM) {
+    return std::unexpected(Error::from_errno(error_number, fmt::format("{}: cannot open it", request.name)));
+  }
+  return fail(Errc::kDenied, fmt::format("{}: it is {}'s and not this user's: give it to this user, and its block device too (`chown`, or a udev rule), "
+                                         "or run as root", request.name, owner_of(status)));
 }
 
 /// The block device, as somebody who serves it would open it.
 Result<OpenedMedium> claim(const NvmeGenericRequest& request, const SystemRoot& root, const NvmeGenericPlace& place) {
   auto disk = open_disk({.path = root.dev + "/" + place.disk, .force = request.force});
   if (!disk && disk.error().code == Errc::kDenied) {
-    return fail(Errc::kDenied, fmt::format("{}: its block device is held while it is served, so this user needs it too. {}", request.name, disk.error().what()));
+    return fail(Errc::kDenied, fmt::format("{}: its block device is held while it is served, so this user needs it too. {}", request.name,
+                                           disk.error().what()));
   }
   if (!disk) return fail(disk.error().code, fmt::format("{}: {}", request.name, disk.error().what()));
   struct stat status;
@@ -168,7 +171,7 @@ Result<NvmeGenericPlace> find_nvme_generic(const SystemRoot& root, DeviceNumber 
   // Data that lies in pages here and there has a segment for each, and one more where it begins inside a page.
   uint64_t bytes = read_number(queue / "max_hw_sectors_kb") << 10;
   if (bytes == 0) bytes = std::numeric_limits<uint32_t>::max();
-  if (const uint64_t segments = read_number(queue / "max_segments"); segments > 1) bytes = std::min(bytes, (segments - 1) * kPageBytes);
+  if (const uint64_t segments = read_number(queue / "max_segments"); segments != 0) bytes = std::min(bytes, std::max<uint64_t>(segments - 1, 1) * kPageBytes);
   place.transfer_bytes_max = uint32_t(std::min<uint64_t>(bytes, std::numeric_limits<uint32_t>::max()) / kPageBytes * kPageBytes);
   if (const uint64_t mask = read_number(queue / "dma_alignment"); mask != 0) place.memory_alignment = uint32_t(mask + 1);
   // The best name that the namespace has; others than a UUID are in Identify Namespace.
@@ -204,8 +207,8 @@ Result<OpenNvmeGeneric> open_nvme_generic(const NvmeGenericRequest& request) {
   if (!found) return std::unexpected(found.error());
   found->ns.uuid = place->uuid;
   if (request.block_size != 0 && request.block_size != found->ns.block_size) {
-    return node.refuse(Errc::kInvalid, fmt::format("its blocks are {} bytes, as it is formatted (`nvme format --lbaf`): leave out block_size={}", found->ns.block_size,
-                                                   request.block_size));
+    return node.refuse(Errc::kInvalid, fmt::format("its blocks are {} bytes, as it is formatted (`nvme format --lbaf`): leave out block_size={}",
+                                                   found->ns.block_size, request.block_size));
   }
   auto disk = claim(request, root, *place);
   if (!disk) return std::unexpected(disk.error());

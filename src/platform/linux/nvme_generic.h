@@ -31,7 +31,7 @@ struct OpenNvmeGeneric {
 
 bool is_character_device(const std::string& path);
 
-/// Identifies the namespace and tries a Read and a Flush. Errors, with the path and what to do: kNotFound, kDenied (of the node, of its block device, of commands),
+/// Identifies the namespace and tries a Read and a Flush. Errors, with the path and what to do: kNotFound, kDenied (the node, its block device, commands),
 /// kInvalid (not a namespace; a block size), kUnsupported (metadata, zones, …), and those of open_disk().
 Result<OpenNvmeGeneric> open_nvme_generic(const NvmeGenericRequest& request);
 
