@@ -48,7 +48,7 @@ Result<std::vector<pci::DmaMap::Range>> physical_ranges(const SystemRoot& root, 
       return fail(Errc::kDenied, "a device without an IOMMU wants physical addresses, which the kernel tells only root (CAP_SYS_ADMIN)");
     }
     if (!is_there || (*kind & kIsHugetlb) == 0) {
-      return fail(Errc::kLimit, fmt::format("{} is not in reserved huge pages, and other memory the kernel may move away from under a device without an IOMMU: "
+      return fail(Errc::kLimit, fmt::format("no reserved huge pages are left for {}, and other memory the kernel may move away from under a device without an IOMMU: "
                                             "raise vm.nr_hugepages", what));
     }
     const uint64_t physical = frame * kPage + address % kPage;

@@ -73,7 +73,7 @@ TEST_F(PhysicalMemoryTest, MemoryThatTheKernelMayMoveIsRefused) {
   const auto found = ranges(16 * kHugePage, kHugePage);
   ASSERT_FALSE(found.has_value());
   EXPECT_EQ(found.error().code, Errc::kLimit);
-  EXPECT_THAT(std::string{found.error().what()}, HasSubstr("a pool is not in reserved huge pages"));
+  EXPECT_THAT(std::string{found.error().what()}, HasSubstr("no reserved huge pages are left for a pool"));
   EXPECT_THAT(std::string{found.error().what()}, HasSubstr("vm.nr_hugepages"));
 }
 

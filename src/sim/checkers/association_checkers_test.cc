@@ -122,6 +122,20 @@ TEST_F(WireListeners, KeepAliveMustEndAnAssociationAfterOneAndAHalfOfSilence) {
   EXPECT_THAT(watched.finding(), HasSubstr("late: still there after 6001 ms of silence, KATO is 4000 ms"));
 }
 
+// Seed 1145: a link was held, a response stuck in the middle, and behind it one that told of an event.
+TEST_F(WireListeners, WhatTheHostDoesNotTakeMayHideACompletion) {
+  Line admin(watched, kTimed);
+  admin.open();
+  admin.host(admin.capsule(Line::admin(nvme::AdminOpcode::kKeepAlive, 1)));
+  admin.sent(Side::kTarget, admin.response(1));
+  admin.now = admin.now + seconds(9);
+  check(admin);
+  EXPECT_EQ(watched.finding(), "");
+  admin.now = admin.now + milliseconds(101);  // 3.1 s and 6 s
+  check(admin);
+  EXPECT_THAT(watched.finding(), HasSubstr("late"));
+}
+
 // Seed 4 of worlds with NVMe devices: a port was down, so the last responses of a subsystem that was removed did not leave.
 TEST_F(WireListeners, AnAssociationThatHasEndedOtherwiseMayLingerButNotForGood) {
   Line admin(watched, kTimed);

@@ -24,6 +24,9 @@ Duration rounded(uint32_t kato_ms) { return seconds((int64_t{kato_ms} + 999) / 1
 /// How long a connection stays for responses that do not leave, and then until its reactor has looked.
 constexpr Duration kLinger = milliseconds(Limits{}.rdma_linger_ms + 100);
 
+/// How long a target puts up with a host that takes nothing (sim/plan.cc: stalled_send_ms).
+constexpr Duration kBacklogMax = milliseconds(3100);
+
 constexpr std::string_view kExpires = ": nothing was heard of host";
 constexpr std::string_view kEnds = ": the association ends: ";
 
@@ -101,11 +104,22 @@ void KeepAliveChecker::on_completion(const WireQueue& queue, const WireCompletio
   if (sets_kato(*completion.sqe)) association->kato = rounded(completion.sqe->cdw11);
 }
 
+void KeepAliveChecker::on_backlog(const WireQueue& queue, bool is_there) {
+  Association* association = find(queue);
+  if (association == nullptr) return;
+  if (is_there) {
+    association->backlogs.insert(queue.id);
+  } else {
+    association->backlogs.erase(queue.id);
+  }
+}
+
 void KeepAliveChecker::on_closed(const WireQueue& queue, Side by, Instant now) {
   Association* association = find(queue);
   if (association == nullptr || by != Side::kTarget) return;
   association->latest = now;  // the target may have completed commands whose responses could not leave
   std::erase_if(association->stallable, [&](const auto& command) { return command.first == queue.id; });
+  association->backlogs.erase(queue.id);
   by_queue_.erase(queue.id);
   if (association->admin_queue != queue.id) return;
   std::erase_if(by_queue_, [&](const auto& entry) { return entry.second == association; });
@@ -141,7 +155,8 @@ void KeepAliveChecker::on_log(size_t target_machine, std::string_view line, Inst
 void KeepAliveChecker::check(Instant now) {
   for (const auto& [key, association] : associations_) {
     if (association.kato == Duration{} || association.is_stopped || !association.stallable.empty()) continue;
-    const Instant due = std::max(association.latest + association.kato * 3 / 2, association.lingers_until);
+    const Duration unseen = association.backlogs.empty() ? Duration{} : kBacklogMax;
+    const Instant due = std::max(association.latest + unseen + association.kato * 3 / 2, association.lingers_until);
     if (now <= stalls_.excuse(key.target_machine, due)) continue;
     referee_.fail("keep-alive",
                   fmt::format("{}: late: still there after {} ms of silence, KATO is {} ms", association.name,

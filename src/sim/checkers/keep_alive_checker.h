@@ -38,11 +38,14 @@ class KeepAliveChecker final : public WireEvents {
     /// Commands with in-capsule data: for want of a buffer their queue may not be read, so what comes behind them may
     /// be seen late.
     std::set<std::pair<uint64_t, uint16_t>> stallable;
+    /// Queues whose host has not taken all that was sent: completions may wait behind it, which the target has counted and nobody has seen.
+    std::set<uint64_t> backlogs;
   };
 
   void on_command_taken(const WireQueue& queue, const WireCommand& command, Instant now) override;
   void on_completion(const WireQueue& queue, const WireCompletion& completion, Instant now) override;
   void on_connected(const WireQueue& queue, Instant now) override;
+  void on_backlog(const WireQueue& queue, bool is_there) override;
   void on_closed(const WireQueue& queue, Side by, Instant now) override;
   Association* find(const WireQueue& queue);
   static void heard(Association& association, Instant latest, Instant earliest);

@@ -67,6 +67,8 @@ class WireEvents {
   virtual void on_completion(const WireQueue&, const WireCompletion&, Instant) {}
   /// A Connect was granted; comes after its on_completion(), and `queue` says what was granted.
   virtual void on_connected(const WireQueue&, Instant) {}
+  /// Over TCP: bytes of the target's are on their way, or no more. While they are, it may have more than there is room for.
+  virtual void on_backlog(const WireQueue&, bool /*is_there*/) {}
   /// `by` has closed, or was told that the connection is gone.
   virtual void on_closed(const WireQueue&, Side /*by*/, Instant) {}
 };

@@ -46,6 +46,7 @@ void WireMonitor::on_sent(Side from, std::span<const std::byte> bytes, Instant n
   here.lane.append(bytes);
   while (!is_over_ && step(from, now)) {
   }
+  if (from == Side::kTarget) events_.on_backlog(queue_, true);
 }
 
 bool WireMonitor::step(Side from, Instant now) {
@@ -146,7 +147,9 @@ void WireMonitor::on_received(Side by, std::span<const std::byte> bytes, Instant
   if (is_over_ || bytes.empty()) return;
   End& there = end(other(by));
   there.lane.receive(bytes, [&](const WireArrival& arrival) { arrived(by, arrival, now); });
-  if (there.lane.in_flight() == 0) there.drained_at = now;
+  if (there.lane.in_flight() > 0) return;
+  there.drained_at = now;
+  if (by == Side::kHost) events_.on_backlog(queue_, false);
 }
 
 void WireMonitor::arrived(Side by, const WireArrival& arrival, Instant now) {

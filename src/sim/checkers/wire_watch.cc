@@ -47,6 +47,9 @@ void WireWatch::on_completion(const WireQueue& queue, const WireCompletion& comp
 void WireWatch::on_connected(const WireQueue& queue, Instant now) {
   for (WireEvents* checker : checkers_) checker->on_connected(queue, now);
 }
+void WireWatch::on_backlog(const WireQueue& queue, bool is_there) {
+  for (WireEvents* checker : checkers_) checker->on_backlog(queue, is_there);
+}
 void WireWatch::on_closed(const WireQueue& queue, Side by, Instant now) {
   for (WireEvents* checker : checkers_) checker->on_closed(queue, by, now);
 }

@@ -35,6 +35,7 @@ class WireWatch final : public WireTaps, public RdmaTaps, private WireEvents {
   void on_r2t(const WireQueue& queue, const nvme::Sqe& sqe, uint32_t length, Instant now) override;
   void on_completion(const WireQueue& queue, const WireCompletion& completion, Instant now) override;
   void on_connected(const WireQueue& queue, Instant now) override;
+  void on_backlog(const WireQueue& queue, bool is_there) override;
   void on_closed(const WireQueue& queue, Side by, Instant now) override;
 
   Referee& referee_;

@@ -17,7 +17,13 @@ target=(-t tcp -a 127.0.0.1 -s "$WEFT_PORT")
 allow_message 'I/O error, dev nvme|critical medium error|nvme[0-9]+c?[0-9]*n[0-9]+: .*Unrecovered Read Error|I/O Cmd.*I/O Error \(sct'
 allow_message 'vfio-pci .*Adding kernel taint for vfio-noiommu group|vfio-noiommu device opened by user'
 
-reserve() { echo "$1" >/proc/sys/vm/nr_hugepages; }
+# reserve COUNT: so many huge pages, of memory that has been used for other things.
+reserve() {
+    echo 3 >/proc/sys/vm/drop_caches
+    echo 1 >/proc/sys/vm/compact_memory
+    echo "$1" >/proc/sys/vm/nr_hugepages
+    check_equal "huge pages" "$(cat /proc/sys/vm/nr_hugepages)" "$1"
+}
 without_iommu() { echo "$1,unsafe_no_iommu=true"; }
 
 note "asked for by name, each time"
