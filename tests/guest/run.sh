@@ -32,7 +32,8 @@ case $fabric in
     # Host and target in one memory. Nothing outside has part in their conversation, so the guest's clock may count instructions: then time
     # stands still while the guest waits for a processor, and no time-out of RDMA's few seconds comes from a busy machine.
     rdma | iwarp) machine+=(-accel tcg,thread=single -icount shift=1 -m 1536) can_ask=1 ;;
-    nvme | nvme_bare) machine+=(-accel tcg,thread=single -icount shift=1 -m 1536) can_ask='' ;;
+    nvme) machine+=(-accel tcg,thread=single -icount shift=1 -m 1536) can_ask='' ;;
+    nvme_bare) machine+=(-accel tcg,thread=single -icount shift=1 -m 2560) can_ask='' ;;  # 0.6 GiB of it in huge pages
     *) die "no fabric $fabric; there are tcp, rdma, iwarp, nvme and nvme_bare" ;;
 esac
 # The module of ours that a fabric needs in the place of, or besides, Debian's.
