@@ -54,7 +54,7 @@ done
 check_fails "the medium's error" 'Unrecovered Read Error' "$weft_program" perf --device "nvme:$(without_iommu "$disk2")" --rw read --offset 318MiB --size 1MiB --io-count 16 --time 20 --connections 1 --queue-depth 4
 
 note "behind a target"
-reserve 320
+reserve 440
 if ! start_target; then cat "$log_dir/weft.log"; exit 1; fi
 trap 'kill -KILL "$target_pid" 2>/dev/null || true' EXIT
 check "the log warns" grep -q "nvme:$disk1: no IOMMU stands before it" "$log_dir/weft.log"
