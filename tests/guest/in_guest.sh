@@ -11,7 +11,7 @@ set -u
 where_it_hangs() {
     local task
     for task in /proc/[0-9]*/task/*; do
-        [ -s "${task%/task/*}/cmdline" ] || continue
+        [ -n "$(tr -d '\0' <"${task%/task/*}/cmdline")" ] || continue  # of the kernel's own
         echo "-- $(cat "$task/comm") ${task##*/}: $(sed -n 's/^State:\t//p' "$task/status")"
         cat "$task/stack"
     done 2>/dev/null
