@@ -7,7 +7,7 @@ set -u
 # shellcheck source=/dev/null
 . /share/env
 
-# where_it_hangs: each process with what it waits for in the kernel, and the I/O that block devices have outstanding (reads, writes).
+# where_it_hangs: each process with what it waits for in the kernel, the I/O that block devices have outstanding (reads, writes), and RDMA's connections.
 where_it_hangs() {
     local task
     for task in /proc/[0-9]*/task/*; do
@@ -16,6 +16,14 @@ where_it_hangs() {
         cat "$task/stack"
     done 2>/dev/null
     grep -H . /sys/block/nvme*/inflight
+    # Who has connections, and what has come and gone: at which end it hangs.
+    if [ "$WEFT_FABRIC" != tcp ]; then
+        rdma resource show cm_id
+        rdma resource show qp
+        rdma statistic show
+        ip neighbour show
+        ip -s link show
+    fi
 }
 
 # record NAME COMMAND...: runs what is no job and must succeed nevertheless; its log and its result stand beside the jobs'.
