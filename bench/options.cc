@@ -22,9 +22,10 @@ CLI::callback_t size_into(Number& target) {
 }  // namespace
 
 void add_workload_options(CLI::App& app, Workload& workload) {
-  app.add_option("--rw", workload.direction, "read or write (in the capsule)")
+  app.add_option("--rw", workload.direction, "read, write or mixed; writes of more than 8 KiB go by R2T")
       ->transform(CLI::CheckedTransformer(
-          std::map<std::string, Direction>{{"read", Direction::kRead}, {"write", Direction::kWrite}}));
+          std::map<std::string, Direction>{{"read", Direction::kRead}, {"write", Direction::kWrite}, {"mixed", Direction::kMixed}}));
+  app.add_option("--mix", workload.read_percent, "percent of reads in mixed")->capture_default_str()->check(CLI::Range(0, 100));
   app.add_option("--order", workload.order, "random or sequential; each connection starts at block 0")
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, Order>{{"random", Order::kRandom}, {"sequential", Order::kSequential}}));

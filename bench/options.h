@@ -6,7 +6,7 @@
 
 namespace weft::bench {
 
-/// Adds --rw, --order, --io-size and --capacity. Outlives: `workload` outlives the parsing.
+/// Adds --rw, --mix, --order, --io-size and --capacity. Outlives: `workload` outlives the parsing.
 void add_workload_options(CLI::App& app, Workload& workload);
 
 }  // namespace weft::bench

@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
   add_workload_options(app, options.workload);
   app.add_option("--port", endpoint.port, "port on 127.0.0.1, 0: any")->capture_default_str();
   app.add_option("--medium", options.medium, "hot: one buffer; cold: random blocks of the capacity")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, Medium>{{"hot", Medium::kHot}, {"cold", Medium::kCold}}));
+      ->transform(CLI::CheckedTransformer(std::map<std::string, RawMedium::Kind>{{"hot", RawMedium::Kind::kHot}, {"cold", RawMedium::Kind::kCold}}));
   app.add_option("--spin-us", spin_us, "how long to poll after the last work before blocking")->capture_default_str();
   app.add_option("--cpu", cpu, "CPU to run on, -1: any")->capture_default_str();
   CLI11_PARSE(app, argc, argv);

@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
@@ -16,7 +15,6 @@ namespace weft::bench {
 namespace {
 
 constexpr size_t kReceiveBytesMax = 256 << 10;  // smaller ones split batches of writes
-constexpr size_t kHotBytes = 1 << 20;           // half of the second-level cache
 constexpr int kEventsMax = 256;
 
 using SteadyClock = std::chrono::steady_clock;
@@ -37,36 +35,20 @@ Fd stop_signals() {
   return fd;
 }
 
-/// Memory in huge pages where the system gives them, all of it touched.
-std::span<std::byte> map_region(size_t bytes) {
-  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) die("mmap");
-  ::madvise(memory, bytes, MADV_HUGEPAGE);
-  std::memset(memory, 0x5a, bytes);
-  return {static_cast<std::byte*>(memory), bytes};
-}
-
 }  // namespace
 
 RawServer::RawServer(const RawServerOptions& options, Fd listener)
     : options_(options),
-      request_bytes_(options.workload.request_bytes()),
-      response_bytes_(options.workload.response_bytes()),
+      request_bytes_(options.workload.is_framed() ? 0 : options.workload.request_bytes()),
+      response_bytes_(options.workload.is_framed() ? 0 : options.workload.response_bytes()),
       listener_(std::move(listener)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       signals_(stop_signals()),
       receive_buffer_(kReceiveBytesMax),
-      hot_(kHotBytes) {
-  if (options_.medium == Medium::kCold) {
-    cold_ = map_region(options_.workload.capacity_bytes);
-    gathered_.resize(IOV_MAX);
-  }
+      medium_(options.medium, options.workload),
+      gathered_(IOV_MAX) {
   watch_for_reading(epoll_, listener_, &listener_);
   watch_for_reading(epoll_, signals_, &signals_);
-}
-
-RawServer::~RawServer() {
-  if (!cold_.empty()) ::munmap(cold_.data(), cold_.size());
 }
 
 RawServerCounts RawServer::run() {
@@ -96,6 +78,7 @@ void RawServer::accept_all() {
     set_up_stream(fd);
     Connection& connection = connections_.emplace_back();
     connection.fd = std::move(fd);
+    if (options_.workload.is_framed()) connection.requests.emplace(medium_);
     connection.self = std::prev(connections_.end());
     watch_for_reading(epoll_, connection.fd, &connection);
   }
@@ -103,8 +86,8 @@ void RawServer::accept_all() {
 
 RawServer::Outcome RawServer::serve(Connection& connection) {
   if (receive(connection) == Outcome::kClosed) return Outcome::kClosed;
-  if (connection.owed_bytes > 0 && send(connection) == Outcome::kClosed) return Outcome::kClosed;
-  if (connection.waits_to_send != (connection.owed_bytes > 0)) watch(connection);
+  if (connection.owes() && send(connection) == Outcome::kClosed) return Outcome::kClosed;
+  if (connection.waits_to_send != connection.owes()) watch(connection);
   return Outcome::kAlive;
 }
 
@@ -113,9 +96,12 @@ RawServer::Outcome RawServer::receive(Connection& connection) {
   if (count < 0) return errno == EAGAIN ? Outcome::kAlive : Outcome::kClosed;
   if (count == 0) return Outcome::kClosed;
   ++counts_.receives;
-  if (options_.medium == Medium::kCold && options_.workload.direction == Direction::kWrite) {
-    store(connection, std::span(receive_buffer_).first(size_t(count)));
+  const auto received = std::span<const std::byte>(receive_buffer_).first(size_t(count));
+  if (connection.requests) {
+    counts_.ios += connection.requests->receive(received);
+    return Outcome::kAlive;
   }
+  if (options_.medium == RawMedium::Kind::kCold && options_.workload.has_writes()) store(connection, received);
   const size_t arrived = connection.request_offset + size_t(count);
   counts_.ios += arrived / request_bytes_;
   connection.request_offset = arrived % request_bytes_;
@@ -128,10 +114,10 @@ void RawServer::store(Connection& connection, std::span<const std::byte> receive
   constexpr size_t kHeader = sizeof(tcp::CapsuleCmd);
   size_t offset = connection.request_offset;
   while (!received.empty()) {
-    if (offset == 0) connection.block = random_block();
+    if (offset == 0) connection.block = medium_.random_block();
     const bool in_header = offset < kHeader;
     const size_t part = std::min(received.size(), (in_header ? kHeader : request_bytes_) - offset);
-    if (!in_header) std::memcpy(block(connection.block).data() + (offset - kHeader), received.data(), part);
+    if (!in_header) std::memcpy(medium_.block(connection.block).data() + (offset - kHeader), received.data(), part);
     received = received.subspan(part);
     offset = (offset + part) % request_bytes_;
   }
@@ -139,19 +125,29 @@ void RawServer::store(Connection& connection, std::span<const std::byte> receive
 
 RawServer::Outcome RawServer::send(Connection& connection) {
   ssize_t count = 0;
-  if (options_.medium == Medium::kHot || options_.workload.direction == Direction::kWrite) {
-    count = ::send(connection.fd.get(), hot_.data(), std::min(connection.owed_bytes, hot_.size()), MSG_NOSIGNAL);
+  if (connection.requests) {
+    count = send_gathered(connection, connection.requests->answers().gather(gathered_));
+  } else if (options_.medium == RawMedium::Kind::kHot || options_.workload.has_writes()) {
+    count = ::send(connection.fd.get(), medium_.hot().data(), std::min(connection.owed_bytes, medium_.hot().size()), MSG_NOSIGNAL);
   } else {
-    msghdr message{};
-    message.msg_iov = gathered_.data();
-    message.msg_iovlen = gather_cold(connection);
-    count = ::sendmsg(connection.fd.get(), &message, MSG_NOSIGNAL);
+    count = send_gathered(connection, gather_cold(connection));
   }
   if (count < 0) return errno == EAGAIN ? Outcome::kAlive : Outcome::kClosed;
   ++counts_.sends;
+  if (connection.requests) {
+    connection.requests->answers().sent(size_t(count));
+    return Outcome::kAlive;
+  }
   connection.owed_bytes -= size_t(count);
   connection.response_offset = (connection.response_offset + size_t(count)) % response_bytes_;
   return Outcome::kAlive;
+}
+
+ssize_t RawServer::send_gathered(const Connection& connection, size_t count) {
+  msghdr message{};
+  message.msg_iov = gathered_.data();
+  message.msg_iovlen = count;
+  return ::sendmsg(connection.fd.get(), &message, MSG_NOSIGNAL);
 }
 
 /// Fills `gathered_` with the responses that are owed: | header 24 | random block |, from the byte at which the last send stopped. A response
@@ -163,8 +159,8 @@ size_t RawServer::gather_cold(const Connection& connection) {
   size_t offset = connection.response_offset;
   while (left > 0 && used < gathered_.size()) {
     const bool in_header = offset < kHeader;
-    const std::span<std::byte> part = in_header ? std::span(hot_).subspan(used * kHeader, kHeader).subspan(offset)
-                                                : block(random_block()).subspan(offset - kHeader);
+    const std::span<std::byte> part = in_header ? medium_.hot().subspan(used * kHeader, kHeader).subspan(offset)
+                                                : medium_.block(medium_.random_block()).subspan(offset - kHeader);
     gathered_[used++] = {.iov_base = part.data(), .iov_len = part.size()};
     left -= part.size();
     offset = (offset + part.size()) % response_bytes_;
@@ -173,7 +169,7 @@ size_t RawServer::gather_cold(const Connection& connection) {
 }
 
 void RawServer::watch(Connection& connection) {
-  connection.waits_to_send = connection.owed_bytes > 0;
+  connection.waits_to_send = connection.owes();
   epoll_event event{.events = EPOLLIN | (connection.waits_to_send ? uint32_t{EPOLLOUT} : 0u), .data = {.ptr = &connection}};
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, connection.fd.get(), &event) != 0) die("epoll_ctl");
 }

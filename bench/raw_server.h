@@ -1,6 +1,7 @@
 // The raw ceiling: a server that moves the bytes of NVMe/TCP commands without a protocol. It counts the bytes that it receives, and for every
-// `request_bytes` of them it sends `response_bytes`: one receive and one send per connection and cycle, no parsing. What it reaches on one
-// core is the most that any target can reach with these system calls. One thread; lives until SIGTERM or SIGINT.
+// `request_bytes` of them it sends `response_bytes`: one receive and one send per connection and cycle, no parsing. Only where requests differ
+// (mixed directions, writes by R2T) it looks at their types and opcodes, see raw_requests.h. What it reaches on one core is the most that any
+// target can reach with these system calls. One thread; lives until SIGTERM or SIGINT.
 #pragma once
 #include <sys/uio.h>
 
@@ -8,25 +9,21 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <optional>
 #include <span>
 #include <vector>
 
-#include "base/prng.h"
 #include "bench/fd.h"
+#include "bench/raw_medium.h"
+#include "bench/raw_requests.h"
 #include "bench/system.h"
 #include "bench/workload.h"
 
 namespace weft::bench {
 
-/// Where the payload comes from and goes to.
-enum class Medium : uint8_t {
-  kHot,   // one buffer that stays in the cache; written payload is dropped
-  kCold,  // random blocks of a region in huge pages; written payload is copied there
-};
-
 struct RawServerOptions {
   Workload workload;
-  Medium medium = Medium::kHot;
+  RawMedium::Kind medium = RawMedium::Kind::kHot;
   std::chrono::microseconds spin{0};  // how long to poll after the last work before blocking
 };
 
@@ -39,7 +36,6 @@ struct RawServerCounts {
 class RawServer {
  public:
   RawServer(const RawServerOptions& options, Fd listener);
-  ~RawServer();
   RawServer(const RawServer&) = delete;
   RawServer& operator=(const RawServer&) = delete;
 
@@ -53,7 +49,10 @@ class RawServer {
     size_t response_offset = 0;  // bytes of the response that is leaving
     size_t owed_bytes = 0;       // to send
     uint64_t block = 0;          // where the request that is arriving is stored
+    std::optional<RawRequests> requests;  // instead of the four above, where requests differ
     bool waits_to_send = false;
+
+    bool owes() const { return requests ? requests->has_answers() : owed_bytes > 0; }
     std::list<Connection>::iterator self;
   };
   enum class Outcome : uint8_t { kAlive, kClosed };
@@ -62,11 +61,10 @@ class RawServer {
   Outcome serve(Connection& connection);
   Outcome receive(Connection& connection);
   Outcome send(Connection& connection);
+  ssize_t send_gathered(const Connection& connection, size_t count);
   size_t gather_cold(const Connection& connection);
   void store(Connection& connection, std::span<const std::byte> received);
   void watch(Connection& connection);
-  std::span<std::byte> block(uint64_t index) const { return cold_.subspan(index * options_.workload.io_bytes, options_.workload.io_bytes); }
-  uint64_t random_block() { return prng_.below(cold_.size() / options_.workload.io_bytes); }
 
   const RawServerOptions options_;
   const size_t request_bytes_;
@@ -76,10 +74,8 @@ class RawServer {
   Fd signals_;
   std::list<Connection> connections_;
   std::vector<std::byte> receive_buffer_;
-  std::vector<std::byte> hot_;
-  std::span<std::byte> cold_;
+  RawMedium medium_;
   std::vector<iovec> gathered_;
-  Prng prng_{1};
   RawServerCounts counts_;
 };
 

@@ -99,7 +99,10 @@ CpuTime cpu_time_of(int pid) {
   std::error_code error;
   for (const auto& task : std::filesystem::directory_iterator(process + "/task", error)) {
     uint64_t on_cpu_ns = 0;
-    if (std::ifstream(task.path() / "schedstat") >> on_cpu_ns) time.total += std::chrono::nanoseconds(on_cpu_ns);
+    uint64_t waited_ns = 0;
+    if (!(std::ifstream(task.path() / "schedstat") >> on_cpu_ns >> waited_ns)) continue;  // it has just ended
+    time.total += std::chrono::nanoseconds(on_cpu_ns);
+    time.waited += std::chrono::nanoseconds(waited_ns);
   }
   std::ifstream file(process + "/stat");
   std::string line;

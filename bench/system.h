@@ -38,6 +38,7 @@ struct CpuTime {
   std::chrono::nanoseconds total{};   // exact, from schedstat
   std::chrono::nanoseconds user{};    // from the accounting of clock ticks: 10 ms steps
   std::chrono::nanoseconds system{};  // the same
+  std::chrono::nanoseconds waited{};  // ready to run, but others ran
 };
 CpuTime cpu_time_of(int pid);
 

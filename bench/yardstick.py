@@ -156,7 +156,7 @@ class Yardstick:
             raise Failed("weft perf met I/O errors")
         # The CPU time covers connecting too, so it is related to the whole run.
         return {"iops": result["iops"], "iops_per_cpu_s": result["iops"] * max(1, round(self.seconds)) / cpu if cpu else 0.0, "wall": wall,
-                "round_trip_us": result["latency_us"]}
+                "latency_us": result["latency_us"]}
 
     def measure(self, workload, column):
         """One figure, with the share of the machine that others took meanwhile."""
@@ -209,8 +209,8 @@ def summarize(workload, rounds):
             "ratio": spread([figure["iops_per_cpu_s"] / ceiling["iops_per_cpu_s"] for figure, ceiling in zip(figures, ceilings)]),
             "wall_ratio": spread([figure["iops"] / ceiling["iops"] for figure, ceiling in zip(figures, ceilings)]),
         }
-        if all("round_trip_us" in figure for figure in figures) and workload.queue_depth == 1:
-            summary["p50_us"] = spread([figure["round_trip_us"]["p50"] for figure in figures])
+        if all("latency_us" in figure for figure in figures) and workload.queue_depth == 1:
+            summary["p50_us"] = spread([figure["latency_us"]["p50"] for figure in figures])
         columns[column] = summary
     return {**dataclasses.asdict(workload), "rounds": len(rounds), "noisy_rounds": sum(one["is_noisy"] for one in rounds), "columns": columns}
 
