@@ -27,11 +27,15 @@ fast:  ## the tests that every commit passes, in about a minute
 	@$(MAKE) --no-print-directory build-dev
 	@ctest --preset dev -L fast
 
-bench:  ## instructions per command, and the yardstick: our target beside the raw ceiling, interleaved on two cores
+# ARGS are yardstick.py's: --quick, --workload PART, --target NAME=HOST:PORT,… (bench/yardstick.py --help).
+bench_report := build/release/bench/report
+bench:  ## all measurements, our target beside the raw ceiling: tables, build/release/bench/report.json and .svg (ARGS=--quick: a short run)
 	@tools/install_packages.sh test
-	@$(MAKE) --no-print-directory build-release
-	@bench/instructions.py --build build/release
-	@bench/yardstick.py --build build/release
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release --target weft raw_ceiling raw_client many_queues instructions
+	-@bench/instructions.py --build build/release --json $(bench_report)-instructions.json
+	@bench/yardstick.py --build build/release --json $(bench_report).json --svg $(bench_report).svg $(ARGS)
+	@bench/figures.py --build build/release --json $(bench_report).json --instructions $(bench_report)-instructions.json $(filter --quick,$(ARGS))
 
 soak:  ## fresh simulated worlds for HOURS=n (default 1); what they find goes to src/sim/seeds
 	@tools/install_packages.sh test

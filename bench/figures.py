@@ -49,9 +49,7 @@ def instruction_figure(path):
     if not path or not pathlib.Path(path).exists():
         return []
     counts = json.loads(pathlib.Path(path).read_text())
-    value = counts.get("read", counts.get("workloads", {}).get("read") if isinstance(counts.get("workloads"), dict) else None)
-    value = value.get("instructions") if isinstance(value, dict) else value
-    return [Figure("user instructions of a 4 KiB read, callgrind", "instructions", value, at_most=600, aim=350)]
+    return [Figure("user instructions of a 4 KiB read, callgrind", "instructions", counts["read"]["instructions"], at_most=600, aim=350)]
 
 
 def measured_figures(options, servers, client, results):
@@ -71,9 +69,22 @@ def measured_figures(options, servers, client, results):
         if options.only and name not in options.only:
             continue
         try:
-            figures += step()
+            figures += on_a_quiet_machine(step)
         except Failed as error:
             figures.append(Figure(name, "", None, note=str(error).splitlines()[0]))
+    return figures
+
+
+def on_a_quiet_machine(step):
+    """Its figures; once more when others took too much of the machine, and with a note when they did so again."""
+    for _ in range(2):
+        foreign = machine.ForeignCpu([])  # servers and clients are children that have ended when this is read
+        figures = step()
+        share = foreign.share()
+        if share <= machine.FOREIGN_CPU_MAX:
+            return figures
+    for figure in figures:
+        figure.note += f" [noisy: others took {share * 100:.0f} % of the machine]"
     return figures
 
 

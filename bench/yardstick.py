@@ -89,6 +89,7 @@ def main():
         sys.exit(f"yardstick: {error}")
     report.print_workloads(results)
     if options.json:
+        pathlib.Path(options.json).unlink(missing_ok=True)
         report.write_json(options.json, report.head() | {"workloads": results, "rounds": rounds})
     if options.svg:
         report.write_svg(options.svg, results, f"IOPS per core-second, as a share of the ceiling of the same round ({report.commit()})")
