@@ -65,11 +65,10 @@ CommandSource::Command CommandSource::next(uint16_t cid) {
   return {.header = std::span(image_).first(workload_.capsule_bytes()), .has_payload = now_ == Direction::kWrite && !workload_.writes_by_r2t()};
 }
 
+/// In order: a place comes in each namespace before the next one does.
 uint64_t CommandSource::next_place() {
   if (workload_.order == Order::kRandom) return prng_.below(places_);
-  const uint64_t place = place_;
-  place_ = (place_ + 1) % places_;
-  return place;
+  return sequence_++ / map_.nsids.size() % places_;
 }
 
 }  // namespace weft::bench

@@ -35,8 +35,8 @@ class CommandSource {
   const uint64_t places_;  // I/Os that fit into the used blocks
   const uint32_t blocks_per_io_;
   alignas(8) std::array<std::byte, sizeof(tcp::CapsuleCmd) + tcp::kDigestSize> image_{};
-  Direction now_;        // of the image
-  uint64_t place_ = 0;   // of the next sequential command
+  Direction now_;          // of the image
+  uint64_t sequence_ = 0;  // of the next command, where they come in order
   size_t nsid_next_ = 0;
   Prng prng_;
 };

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -66,6 +68,16 @@ TEST(CommandSource, MixesBothDirectionsAsAsked) {
 TEST(CommandSource, GoesToNamespacesInTurn) {
   CommandSource source({.io_bytes = 512}, {.nsids = {3, 5}, .block_bytes = 512, .block_count = 8}, 2);
   for (const uint32_t nsid : {3u, 5u, 3u}) EXPECT_EQ(uint32_t{capsule_of(source.next(0)).sqe.nsid}, nsid);
+}
+
+TEST(CommandSource, GoesThroughAllOfEveryNamespaceInOrder) {
+  CommandSource source({.order = Order::kSequential, .io_bytes = 512}, {.nsids = {1, 2}, .block_bytes = 512, .block_count = 4}, 0);
+  std::set<std::pair<uint32_t, uint64_t>> seen;
+  for (uint16_t cid = 0; cid < 8; ++cid) {
+    const auto sqe = capsule_of(source.next(cid)).sqe;
+    seen.emplace(sqe.nsid, sqe.slba());
+  }
+  EXPECT_EQ(seen.size(), 8u);
 }
 
 TEST(CommandSource, StaysInsideTheBlocksThatAreUsed) {

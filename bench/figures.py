@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The figures of the issue's table: those that the yardstick has in its report, and those that are no ratio of throughputs, which are measured here.
 
-Prints each with what it must be at least or at most, and whether it is. `--json FILE` adds them to the yardstick's report there; ratios, the round trip
-and digests are taken from it. Servers run on CPU 0 and clients on CPU 1, as in the yardstick.
+Prints each with what it must be at least or at most, and whether it is; fails only when one cannot be had. `--json FILE` adds them to the yardstick's
+report there; ratios, the round trip and digests are taken from it. Servers run on CPU 0 and clients on CPU 1, as in the yardstick.
 """
 import argparse
 import json
@@ -113,6 +113,8 @@ def main():
     report.print_figures(shown)
     if written:
         report.write_json(written, {"figures": shown} if results else report.head() | {"figures": shown})
+    if any(figure.value is None for figure in figures):
+        sys.exit("figures: some could not be had")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="one round of 0.3 s each")
     parser.add_argument("--smoke", action="store_true", help="a very short run of some workloads that fails only when something does not work")
     parser.add_argument("--workload", action="append", help="only workloads whose name contains this; repeats")
-    parser.add_argument("--target", action="append", default=[], metavar="TARGET", help=f"a further column, of a target that runs: {parse_target.__doc__}; repeats")
+    parser.add_argument("--target", action="append", default=[], metavar="TARGET",
+                        help=f"a further column, of a target that runs: {parse_target.__doc__}; repeats")
     parser.add_argument("--network", metavar="NAME", help="also measure a target of ours with `--network NAME`")
     parser.add_argument("--weft-perf", action="store_true", help="also measure with our own host tool as the client")
     parser.add_argument("--json", help="also write everything to this file")
@@ -80,14 +81,14 @@ def main():
     try:
         with targets_of(options, servers, client) as targets:
             measured = Rounds(servers, client, targets, options.weft_perf)
+            report.print_head()
             for workload in chosen:
                 result, rounds[workload.name] = measured.result(workload, options.rounds, with_calls=not options.smoke or workload is chosen[0])
                 results.append(result)
-                if sys.stderr.isatty():
-                    print(f"\r{len(results)} of {len(chosen)} workloads\033[K", end="" if len(results) < len(chosen) else "\n", file=sys.stderr)
+                report.print_workload(result)
     except (Failed, OSError, ValueError) as error:
         sys.exit(f"yardstick: {error}")
-    report.print_workloads(results)
+    report.print_reasons(results)
     if options.json:
         pathlib.Path(options.json).unlink(missing_ok=True)
         report.write_json(options.json, report.head() | {"workloads": results, "rounds": rounds})

@@ -105,9 +105,9 @@ def fairness_figures(servers, client, rounds):
                          "greedy_alone_iops": alone_greedy["iops"], "greedy_iops": both["greedy"]["iops"], "equal": equal["max"] / max(1, equal["min"])})
     slower = statistics.median(run["small_p99_us"] / run["small_alone_p99_us"] for run in runs)
     kept = statistics.median(run["greedy_iops"] / run["greedy_alone_iops"] for run in runs)
-    last = runs[-1]
+    typical = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
     return [Figure("16 small beside a greedy one: p99 against alone", "times", slower, at_most=3, details={"runs": runs, "greedy": greedy},
-                   note=f"{last['small_p99_us']:.0f} us against {last['small_alone_p99_us']:.0f}; {greedy}"),
+                   note=f"{typical['small_p99_us']:.0f} us against {typical['small_alone_p99_us']:.0f}; {greedy}"),
             Figure("the greedy one beside 16 small: throughput against alone", "ratio", kept, at_least=0.85,
-                   note=f"{last['greedy_iops'] / 1e3:.1f} against {last['greedy_alone_iops'] / 1e3:.1f} kIOPS"),
-            Figure("8 equal connections, 4 KiB read QD 32: most against least", "ratio", statistics.median(run["equal"] for run in runs), at_most=1.10)]
+                   note=f"{typical['greedy_iops'] / 1e3:.1f} against {typical['greedy_alone_iops'] / 1e3:.1f} kIOPS"),
+            Figure("8 equal connections, 4 KiB read QD 32: most against least", "ratio", typical["equal"], at_most=1.10)]
