@@ -37,7 +37,8 @@ TEST(CommandSource, MakesReadsThatAskForTheirPayloadByTransport) {
 }
 
 TEST(CommandSource, MakesWritesThatCarryTheirPayload) {
-  const auto command = CommandSource({.direction = Direction::kWrite, .io_bytes = 4096}, kMap, 1).next(0);
+  CommandSource source({.direction = Direction::kWrite, .io_bytes = 4096}, kMap, 1);
+  const auto command = source.next(0);
   const auto capsule = capsule_of(command);
   EXPECT_TRUE(command.has_payload);
   EXPECT_EQ(capsule.ch.pdo, 72u);
@@ -47,7 +48,8 @@ TEST(CommandSource, MakesWritesThatCarryTheirPayload) {
 }
 
 TEST(CommandSource, LeavesPayloadThatDoesNotFitIntoACapsuleToR2ts) {
-  const auto command = CommandSource({.direction = Direction::kWrite, .io_bytes = 16384}, kMap, 1).next(0);
+  CommandSource source({.direction = Direction::kWrite, .io_bytes = 16384}, kMap, 1);
+  const auto command = source.next(0);
   EXPECT_FALSE(command.has_payload);
   EXPECT_EQ(uint32_t{capsule_of(command).ch.plen}, 72u);
   EXPECT_EQ(capsule_of(command).sqe.sgl.type, nvme::SglDescriptor::kTransportDataBlock);

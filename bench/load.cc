@@ -45,29 +45,15 @@ size_t slots_of(const GroupOptions& options) {
 
 }  // namespace
 
-struct Load::Group {
-  explicit Group(const GroupOptions& from) : options(from), payload(payload_of(from.workload)) {
-    result.name = from.name;
-    result.knows_cids = from.workload.is_framed();
-  }
-
-  const GroupOptions options;
-  const std::vector<std::byte> payload;
-  std::vector<std::unique_ptr<Connection>> connections;
-  size_t turn = 0;  // of the connection that sends next, at a rate
-  Instant due;      // when it does
-  GroupResult result;
-};
-
 struct Load::Connection {
-  Connection(const Fd& stream, Group& of, uint64_t seed)
+  Connection(const Fd& stream, Group& of, const GroupOptions& options, uint64_t seed)
       : fd(stream.get()),
         group(of),
-        source(of.options.workload, of.options.map, seed),
-        ring({.slots = slots_of(of.options), .header_bytes_max = of.options.workload.capsule_bytes()}),
-        free(of.options.queue_depth),
-        in_order(of.options.queue_depth),
-        by_cid(of.options.queue_depth) {}
+        source(options.workload, options.map, seed),
+        ring({.slots = slots_of(options), .header_bytes_max = options.workload.capsule_bytes()}),
+        free(options.queue_depth),
+        in_order(options.queue_depth),
+        by_cid(options.queue_depth) {}
 
   int fd;
   Group& group;
@@ -84,6 +70,20 @@ struct Load::Connection {
   bool waits_to_send = false;
 };
 
+struct Load::Group {
+  explicit Group(const GroupOptions& from) : options(from), payload(payload_of(from.workload)) {
+    result.name = from.name;
+    result.knows_cids = from.workload.is_framed();
+  }
+
+  const GroupOptions options;
+  const std::vector<std::byte> payload;
+  std::vector<std::unique_ptr<Connection>> connections;
+  size_t turn = 0;  // of the connection that sends next, at a rate
+  Instant due;      // when it does
+  GroupResult result;
+};
+
 Load::Load(const LoadOptions& options)
     : options_(options), epoll_(::epoll_create1(EPOLL_CLOEXEC)), meter_(options.server_pid, options.counts), buffer_(kBufferBytes) {}
 
@@ -93,7 +93,7 @@ void Load::add(const GroupOptions& options, std::span<const Fd* const> streams) 
   Group& group = *groups_.emplace_back(std::make_unique<Group>(options));
   for (const Fd* stream : streams) {
     const uint64_t seed = groups_.size() * 10'000 + group.connections.size();
-    Connection& connection = *group.connections.emplace_back(std::make_unique<Connection>(*stream, group, seed));
+    Connection& connection = *group.connections.emplace_back(std::make_unique<Connection>(*stream, group, options, seed));
     set_nonblocking(*stream);
     epoll_event event{.events = EPOLLIN, .data = {.ptr = &connection}};
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stream->get(), &event) != 0) die("epoll_ctl");
