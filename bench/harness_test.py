@@ -57,9 +57,11 @@ class RoundsTest(unittest.TestCase):
         self.assertTrue(rounds.is_noisy(figure(1000, 1) | {"foreign_cpu": 0.1}))
 
     def test_batches_that_cannot_be_seen_are_not_invented(self):
-        seen = rounds.calls_of({"ios": 1000, "system_calls": {"all": 100, "receives": 50, "sends": 25}})
+        seen = rounds.calls_of({"ios": 1000, "system_calls": {"all": 100, "receives": 50, "sends": 25, "io_uring": 0}})
         self.assertEqual(seen, {"per_io": 0.1, "commands_per_receive": 20, "commands_per_send": 40})
-        self.assertNotIn("commands_per_receive", rounds.calls_of({"ios": 1000, "system_calls": {"all": 100, "receives": 0, "sends": 0}}))
+        unseen = rounds.calls_of({"ios": 1000, "system_calls": {"all": 100, "receives": 30, "sends": 30, "io_uring": 40}})
+        self.assertNotIn("commands_per_receive", unseen)
+        self.assertIn("why_not", unseen)
 
 
 class FigureTest(unittest.TestCase):

@@ -125,7 +125,8 @@ void add_server(const ServerUsage& usage, double ios, nlohmann::json& json) {
   json["server_waited_s"] = seconds(usage.cpu.waited);
   json["iops_per_cpu_s"] = cpu_s > 0 ? ios / cpu_s : 0.0;
   if (usage.system_calls) {
-    json["system_calls"] = {{"all", usage.system_calls->all}, {"receives", usage.system_calls->receives}, {"sends", usage.system_calls->sends}};
+    const SystemCalls& calls = *usage.system_calls;
+    json["system_calls"] = {{"all", calls.all}, {"receives", calls.receives}, {"sends", calls.sends}, {"io_uring", calls.io_uring}};
   }
 }
 

@@ -23,6 +23,7 @@ struct Kind {
 };
 constexpr std::array kKinds{
     Kind{"raw_syscalls/sys_enter", nullptr, &SystemCalls::all},
+    Kind{"syscalls/sys_enter_io_uring_enter", nullptr, &SystemCalls::io_uring},
     Kind{"syscalls/sys_exit_recvfrom", kSome, &SystemCalls::receives},
     Kind{"syscalls/sys_exit_recvmsg", kSome, &SystemCalls::receives},
     Kind{"syscalls/sys_exit_readv", kSome, &SystemCalls::receives},
@@ -87,7 +88,10 @@ ServerUsage ServerMeter::stop() {
                .waited = cpu.waited - cpu_from_.waited};
   if (!counters_.empty()) {
     const SystemCalls calls = counted();
-    usage.system_calls = {.all = calls.all - calls_from_.all, .receives = calls.receives - calls_from_.receives, .sends = calls.sends - calls_from_.sends};
+    usage.system_calls = {.all = calls.all - calls_from_.all,
+                          .receives = calls.receives - calls_from_.receives,
+                          .sends = calls.sends - calls_from_.sends,
+                          .io_uring = calls.io_uring - calls_from_.io_uring};
   }
   return usage;
 }

@@ -17,6 +17,7 @@ struct SystemCalls {
   uint64_t all = 0;
   uint64_t receives = 0;  // that brought bytes: recv*, readv, read of more than the 8 bytes of an eventfd or a timer
   uint64_t sends = 0;     // that took bytes: send*, writev, write of more than 8
+  uint64_t io_uring = 0;  // io_uring_enter: where there are any, receives and sends may have gone that way, unseen
 };
 
 struct ServerUsage {

@@ -51,7 +51,7 @@ def parse_target(text):
 def show_log(path, what):
     lines = path.read_text(errors="replace").splitlines()
     if lines:
-        print(f"{what} wrote (the end of {path}):", *lines[-20:], sep="\n  ", file=sys.stderr)
+        print(f"{what} wrote at last (all of it: {path}):", *lines[-5:], sep="\n  ", file=sys.stderr)
 
 
 class Servers:
