@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <string_view>
 
@@ -21,6 +22,27 @@ TEST(Crc32c, MatchesThePublishedCheckValues) {
   EXPECT_EQ(crc32c(bytes_from("123456789")), 0xe3069283u);
   const std::byte zeroes[32]{};
   EXPECT_EQ(crc32c(zeroes), 0x8a9136aau);
+}
+
+uint32_t crc32c_by_bits(std::span<const std::byte> bytes) {
+  uint32_t crc = ~0u;
+  for (const std::byte byte : bytes) {
+    crc ^= uint32_t(byte);
+    for (int i = 0; i < 8; ++i) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78u : 0);
+  }
+  return ~crc;
+}
+
+TEST(Crc32c, IsThatOfTheBitsAtEveryShortLengthAndAlignment) {
+  Prng prng{1};
+  std::array<std::byte, 320> bytes;
+  for (std::byte& byte : bytes) byte = std::byte(prng.below(256));
+  for (size_t start = 0; start < 16; ++start) {
+    for (size_t size = 0; size <= bytes.size() - start; ++size) {
+      const auto part = std::span<const std::byte>(bytes).subspan(start, size);
+      ASSERT_EQ(crc32c(part), crc32c_by_bits(part)) << "start " << start << ", size " << size;
+    }
+  }
 }
 
 TEST(Crc32c, IsTheSameInPartsAsInOne) {

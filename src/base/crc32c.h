@@ -1,5 +1,6 @@
 // CRC32C (Castagnoli, reflected, initial and final value inverted), the header and data digest of NVMe/TCP and the check value of
-// stamped blocks. Computed by ISA-L, which chooses the widest instructions at run time.
+// stamped blocks. Short ones, headers for example, by the processor's instruction for it; the others by ISA-L, which chooses the widest
+// instructions at run time.
 #pragma once
 #include <cstddef>
 #include <cstdint>
