@@ -33,3 +33,5 @@ class Client:
         seconds = 0.2
         while self.run(target.client_flags(medium), flags, seconds, 0)["ios"] < 1.1 * commands:
             seconds *= 2
+        if target.pid:
+            machine.settle(target.pid)

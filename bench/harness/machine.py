@@ -35,6 +35,17 @@ def process_ticks(pid):
     return (int(fields[11]) + int(fields[12])) * TICK
 
 
+def settle(pid):
+    """Waits until a process that makes huge pages of its memory in the background, as ours does, has made them: 1.5 s without a new one, 10 s at most."""
+    text, since, start = "", time.monotonic(), time.monotonic()
+    while time.monotonic() - since < 1.5 and time.monotonic() - start < 10:
+        rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+        now = next((line for line in rollup.splitlines() if line.startswith("AnonHugePages:")), "")
+        if now != text:
+            text, since = now, time.monotonic()
+        time.sleep(0.1)
+
+
 def children_seconds():
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

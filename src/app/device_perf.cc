@@ -137,7 +137,7 @@ Result<host::WorkloadReport> run_device_perf(const PerfOptions& options, const h
   if (!spec) return std::unexpected(spec.error());
   auto loop = platform::EventLoop::create();
   if (!loop) return std::unexpected(loop.error());
-  platform::MmapMemory memory{platform::HugePages::kReservedOnly};
+  platform::MmapMemory memory{platform::HugePages::kReservedOrLater};
   const size_t data_bytes = size_t{options.connections} * options.queue_depth * host::DataArea::rounded(workload.io_bytes);
   auto data = memory.map(align_up(data_bytes, kHugePage), "the data of perf");
   if (!data) return std::unexpected(data.error());

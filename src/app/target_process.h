@@ -82,8 +82,8 @@ class TargetProcess {
   std::unique_ptr<platform::LogHub> logs_;
   LogSink& sink_;
   Log log_;
-  // Clearing a huge page on its first touch holds a reactor up for milliseconds, a gigabyte of them for seconds.
-  platform::MmapMemory memory_{platform::HugePages::kReservedOnly};
+  // Later: clearing a huge page on its first touch holds a reactor up for milliseconds, a gigabyte of them for seconds.
+  platform::MmapMemory memory_{platform::HugePages::kReservedOrLater};
   std::string machine_id_;
   std::vector<std::unique_ptr<Room>> rooms_;
   std::unique_ptr<platform::MediaEngine> media_;

@@ -24,7 +24,7 @@ class NvmeGenericEnvironment final : public Environment {
   Reactor* reactor_ = nullptr;
   testing_support::NullSink sink_;
   Log log_{sink_};
-  platform::MmapMemory memory_{platform::HugePages::kReservedOnly};
+  platform::MmapMemory memory_{platform::HugePages::kReservedOrLater};
   platform::MediaEngine engine_{platform::MediaChoice::kUringIfPossible, kNoLoop, log_};
   platform::NvmeEngine no_nvme_{{}, memory_, {}, log_};
 };

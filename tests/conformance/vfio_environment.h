@@ -64,7 +64,7 @@ class VfioEnvironment final : public Environment {
   std::string address_;
   testing_support::NullSink sink_;
   Log log_{sink_};
-  platform::MmapMemory memory_{platform::HugePages::kReservedOnly};
+  platform::MmapMemory memory_{platform::HugePages::kReservedOrLater};
   std::unique_ptr<platform::EventLoop> home_loop_ = std::move(*platform::EventLoop::create());
   std::unique_ptr<platform::EventLoop> loop_ = std::move(*platform::EventLoop::create());  // of the test's reactor, which does not sleep
   Reactor home_{{}, *home_loop_, sink_};

@@ -15,7 +15,7 @@ namespace weft::platform {
 namespace {
 
 constexpr size_t kPage = 4096;
-constexpr size_t kHugePage = 2 << 20;
+constexpr size_t kHugePage = PageCollapser::kHugePage;
 constexpr int kProtection = PROT_READ | PROT_WRITE;
 constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
@@ -58,9 +58,11 @@ Result<Region> MmapMemory::map(size_t size, std::string_view what) {
     return fail(Errc::kLimit, fmt::format("cannot map {} for {}: {}", format_size(size), what, limit_text()));
   }
   // Refused where the kernel was built without them; then the pages are small, which works as well.
-  const bool is_huge = is_large && huge_pages_ != HugePages::kReservedOnly && ::madvise(start, rounded, MADV_HUGEPAGE) == 0 &&
-                       !read_word("/sys/kernel/mm/transparent_hugepage/enabled").ends_with("[never]");
+  const bool is_allowed = is_large && !read_word("/sys/kernel/mm/transparent_hugepage/enabled").ends_with("[never]");
+  const bool is_later = huge_pages_ == HugePages::kReservedOrLater;
+  const bool is_huge = is_allowed && !is_later && ::madvise(start, rounded, MADV_HUGEPAGE) == 0;
   count(is_huge ? Pages::kTransparent : Pages::kSmall, rounded);
+  if (is_allowed && is_later) collapser_.add({start, rounded});
   return Region{*this, {start, rounded}};
 }
 
@@ -75,6 +77,7 @@ std::span<std::byte> MmapMemory::try_map_reserved(size_t size) {
 }
 
 void MmapMemory::unmap(std::span<std::byte> bytes) {
+  collapser_.remove(bytes);
   const int failed = ::munmap(bytes.data(), bytes.size());
   WEFT_ASSERT(failed == 0);
   unmapped_.fetch_add(bytes.size(), std::memory_order_relaxed);

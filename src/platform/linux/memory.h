@@ -5,13 +5,14 @@
 #include <string>
 
 #include "core/memory.h"
+#include "platform/linux/page_collapser.h"
 
 namespace weft::platform {
 
 enum class HugePages : uint8_t {
   kTransparent,  // asks for them; the kernel gives them where it can
   kReserved,     // from the administrator's pool (vm.nr_hugepages) while it lasts, else as above
-  kReservedOnly,  // from that pool while it lasts, else 4 KiB pages: no first touch waits for 2 MiB to be cleared
+  kReservedOrLater,  // from that pool while it lasts, else 4 KiB pages, of which huge ones are made when they have been used: page_collapser.h
 };
 
 /// Any thread.
@@ -19,7 +20,8 @@ class MmapMemory final : public MemorySource {
  public:
   explicit MmapMemory(HugePages huge_pages) : huge_pages_(huge_pages) {}
   Result<Region> map(size_t size, std::string_view what) override;
-  /// What was mapped since the start, in which pages: "1 GiB in transparent huge pages, 12 KiB in 4 KiB pages; 4 KiB given back".
+  /// What was mapped since the start, in which pages: "1 GiB in transparent huge pages, 12 KiB in 4 KiB pages; 4 KiB given back". Pages count as what they
+  /// were mapped as.
   std::string describe() const;
 
  private:
@@ -30,6 +32,7 @@ class MmapMemory final : public MemorySource {
   void count(Pages pages, size_t size) { mapped_[size_t(pages)].fetch_add(size, std::memory_order_relaxed); }
 
   HugePages huge_pages_;
+  PageCollapser collapser_;
   std::array<std::atomic<uint64_t>, kPagesCount> mapped_{};  // bytes ever mapped, by Pages
   std::atomic<uint64_t> unmapped_{0};
 };
