@@ -18,7 +18,7 @@ inline constexpr std::array kPlants{
     Plant{"compare-too-little", "oracle|fused", "Compare looks at the first bytes only"},
     Plant{"completion-twice", "completion", "each response is sent twice"},
     Plant{"data-digest-unchecked", "wire|oracle", "data is taken whatever its digest says"},
-    Plant{"flush-not-done", "durability", "Flush is answered without being done"},
+    Plant{"flush-not-done", "durability|oracle", "Flush is answered without being done"},
     Plant{"freeze-lets-pass", "fused", "a frozen range keeps nobody out"},
     Plant{"fua-ignored", "durability", "a write that should be stable is not"},
     Plant{"header-digest-unchecked", "wire|completion", "headers are taken whatever their digest says"},
