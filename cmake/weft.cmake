@@ -5,8 +5,7 @@
 
 add_library(weft_options INTERFACE)
 target_include_directories(weft_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
-target_compile_options(weft_options INTERFACE -march=x86-64-v2 -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror
-                       -fno-omit-frame-pointer)
+target_compile_options(weft_options INTERFACE -march=x86-64-v2 -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(weft_options INTERFACE -Wno-unused-private-field -Wno-missing-designated-field-initializers)
 else()
@@ -14,7 +13,7 @@ else()
   target_compile_options(weft_options INTERFACE -Wno-missing-field-initializers)
 endif()
 if(WEFT_SANITIZE)
-  target_compile_options(weft_options INTERFACE -fsanitize=${WEFT_SANITIZE} -fno-sanitize-recover=all)
+  target_compile_options(weft_options INTERFACE -fsanitize=${WEFT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(weft_options INTERFACE -fsanitize=${WEFT_SANITIZE})
 endif()
 # WEFT_SIMULATION: probes, plants and poisoned buffers (src/base/simulation.h); WEFT_SLOW_CHECKS: WEFT_SUSPECT is fatal, O(n) checks run.

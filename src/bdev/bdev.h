@@ -62,8 +62,12 @@ class Channel {
     (void)block, (void)block_count;
     return {};
   }
-  /// Whether submit() of a write is done with io.data before it returns, so that the data may lie in a receive buffer.
-  virtual bool writes_in_place() const { return false; }
+  /// Writes the blocks now, without a submit. False, and nothing has happened, where that cannot be: then the write is to be submitted.
+  /// Requires: bounds checked, data.size() is a number of blocks.
+  virtual bool store(uint64_t block, std::span<const std::byte> data) {
+    (void)block, (void)data;
+    return false;
+  }
 };
 
 using LogDone = std::move_only_function<void(Result<std::vector<std::byte>>)>;

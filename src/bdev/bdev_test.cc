@@ -72,7 +72,7 @@ TEST_F(FilterTest, DelayHoldsUpItsOwnClassOnly) {
   clock_.advance(milliseconds(2));
   reactor_.run_once();
   EXPECT_TRUE(write.result.has_value());
-  EXPECT_FALSE(channel_->writes_in_place());
+  EXPECT_FALSE(channel_->store(0, data_.bytes().first(kBlock)));
   EXPECT_FALSE(channel_->lend(0, 1).empty());
 }
 
@@ -141,7 +141,7 @@ TEST_F(FilterTest, WhatHangsEndsWhenItIsReleased) {
   clock_.advance(seconds(3600));
   reactor_.run_once();
   EXPECT_FALSE(first.result.has_value() || second.result.has_value());
-  EXPECT_FALSE(channel_->writes_in_place());
+  EXPECT_FALSE(channel_->store(0, data_.bytes().first(kBlock)));
   static_cast<ErrorChannel&>(*channel_).release();
   EXPECT_EQ(first.result, nvme::status::kWriteFault.with_dnr());
   EXPECT_EQ(second.result, nvme::status::kWriteFault.with_dnr());

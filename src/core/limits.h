@@ -26,6 +26,7 @@ struct Limits {
   uint32_t account_part = 4;                 // a controller takes one part in so many of what is free in a share that hosts can hold
   uint32_t receive_buffer_bytes = 256 << 10; // per reactor
   uint32_t send_iovecs = 1024;               // per send
+  uint32_t send_bytes = 256 << 10;           // per send: what one connection gets of a cycle; one more piece of data may begin before it is reached
   uint32_t async_events = 4;                 // outstanding Asynchronous Event Requests; AERL + 1
   uint32_t aborts = 4;                       // outstanding Abort commands; ACL + 1
   uint32_t error_log_entries = 64;           // per controller; ELPE + 1
@@ -72,7 +73,7 @@ inline constexpr std::array kLimitTable{
     LimitRow{"admin_queue_entries", &Limits::admin_queue_entries, 32, 32, 0, LimitScope::kConnection, "outstanding commands of an admin queue"},
     LimitRow{"io_queues", &Limits::io_queues, 1, 1, 0, LimitScope::kController, "I/O queues of a controller"},
     LimitRow{"controllers", &Limits::controllers, 1, 2, 8192, LimitScope::kSubsystem, "controllers of a subsystem"},
-    LimitRow{"slots_per_reactor", &Limits::slots_per_reactor, 64, 64, 384, LimitScope::kReactor, "command slots of a reactor, touched when used"},
+    LimitRow{"slots_per_reactor", &Limits::slots_per_reactor, 64, 64, 448, LimitScope::kReactor, "command slots of a reactor, touched when used"},
     LimitRow{"data_transfer_bytes", &Limits::data_transfer_bytes, 8192, 8192, 0, LimitScope::kCommand, "data of one command (MDTS)"},
     LimitRow{"in_capsule_bytes", &Limits::in_capsule_bytes, 0, 0, 0, LimitScope::kCommand, "in-capsule data of an I/O command"},
     LimitRow{"admin_share_bytes", &Limits::admin_share_bytes, 1 << 20, 1 << 20, 1, LimitScope::kReactor, "admin and fabrics data"},
@@ -84,6 +85,7 @@ inline constexpr std::array kLimitTable{
     LimitRow{"account_part", &Limits::account_part, 1, 64, 0, LimitScope::kReactor, "a controller takes one part in so many of what is free"},
     LimitRow{"receive_buffer_bytes", &Limits::receive_buffer_bytes, 16384, 16384, 1, LimitScope::kReactor, "one receive"},
     LimitRow{"send_iovecs", &Limits::send_iovecs, 4, 4, 16, LimitScope::kReactor, "pieces of one send"},
+    LimitRow{"send_bytes", &Limits::send_bytes, 1, 1, 0, LimitScope::kConnection, "bytes of one send, to the end of a command's data"},
     LimitRow{"async_events", &Limits::async_events, 1, 1, 0, LimitScope::kController, "Asynchronous Event Requests outstanding"},
     LimitRow{"aborts", &Limits::aborts, 1, 1, 0, LimitScope::kController, "Abort commands outstanding"},
     LimitRow{"error_log_entries", &Limits::error_log_entries, 1, 1, 64, LimitScope::kController, "error log of a controller"},

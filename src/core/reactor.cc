@@ -20,7 +20,7 @@ void Reactor::post(Message& message) {
 }
 
 Reactor::Turn Reactor::run_once() {
-  if (thread_ == std::thread::id{}) thread_ = std::this_thread::get_id();
+  if (thread_ == nullptr) thread_ = this_thread();
   assert_here();
   now_ = clock_.now();
   size_t work = 0;

@@ -26,10 +26,6 @@ Admission at_least(DataDirection direction, uint64_t length, const Limits& limit
   return {.direction = direction, .length_min = uint32_t(length), .length_max = limits.data_transfer_bytes};
 }
 
-bool is_in_range(const nvme::Sqe& sqe, const bdev::Info& info) {
-  return sqe.slba() < info.block_count && sqe.block_count() <= info.block_count - sqe.slba();
-}
-
 constexpr uint32_t kFeatureDataMax = 4096;  // bytes that a Set Features may bring
 
 static_assert(kWriteZeroesBytesMax == kVerifyBytesMax);

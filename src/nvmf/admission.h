@@ -15,6 +15,11 @@ struct Admission {
   uint32_t length_max = 0;
 };
 
+/// Whether the blocks of a command that names some are all there.
+inline bool is_in_range(const nvme::Sqe& sqe, const bdev::Info& info) {
+  return sqe.slba() < info.block_count && sqe.block_count() <= info.block_count - sqe.slba();
+}
+
 /// For a command on a namespace with that Info. Requires: not Flush of all namespaces.
 Admission admit_io(const nvme::Sqe& sqe, const bdev::Info& info, const Limits& limits);
 

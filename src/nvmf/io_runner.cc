@@ -50,7 +50,7 @@ void flush_failed(NamespaceView& view) {
 
 }  // namespace
 
-nvme::Status IoRunner::availability(Namespace& ns, const nvme::Sqe& sqe) {
+nvme::Status IoRunner::refusal(const Namespace& ns, const nvme::Sqe& sqe) {
   // A flush has failed: what was acknowledged may be lost. Only an administrator can say that this is over, so the host must not retry.
   if (ns.is_failed()) return status::kInternalError.with_dnr();
   // A late write may still reach the medium: nothing newer may be written before it. Another path may serve it.
@@ -61,7 +61,45 @@ nvme::Status IoRunner::availability(Namespace& ns, const nvme::Sqe& sqe) {
   return status::kSuccess;
 }
 
+void IoRunner::succeed(Command& command) {
+  NamespaceCounters& counters = command.view->counters();
+  if (opcode_of(command) == IoOpcode::kRead) {
+    counters.reads.add(1);
+    counters.read_bytes.add(command.transfer_length);
+  } else if (opcode_of(command) == IoOpcode::kWrite) {
+    counters.writes.add(1);
+    counters.written_bytes.add(command.transfer_length);
+  }
+  if (command.sqe.fuse() == nvme::Fuse::kFirst) return fused_compare_equal(command);
+  command.queue->complete(command, status::kSuccess);
+}
+
+void IoRunner::start_read(Queue& queue, Command& command) {
+  NamespaceView& view = *command.target_view;
+  if (const nvme::Status available = availability(view.ns(), command.sqe); !available.ok()) return queue.complete(command, available);
+  if (queue.may_lend()) command.response_data = view.channel().lend(command.sqe.slba(), command.sqe.block_count());
+  if (command.response_data.empty()) {
+    command.share = Share::kRead;
+    return queue.want_buffer(command);  // goes on at start() with command.data
+  }
+  if (view.is_frozen()) return begin(queue, command);
+  // The medium has nothing to do, so nobody has to wait for it: the command is not counted in its view.
+  view.counters().reads.add(1);
+  view.counters().read_bytes.add(command.transfer_length);
+  queue.succeed_at_once(command);
+}
+
+bool IoRunner::store(Queue& queue, Command& command, std::span<const std::byte> data) {
+  NamespaceView& view = *command.target_view;
+  if (!view.ns().is_sound() || view.is_frozen() || !view.channel().store(command.sqe.slba(), data)) return false;
+  view.counters().writes.add(1);
+  view.counters().written_bytes.add(data.size());
+  queue.succeed_at_once(command);
+  return true;
+}
+
 void IoRunner::start(Queue& queue, Command& command) {
+  command.step = command.step_offset = 0;
   if (command.target_view == nullptr) {  // Flush of all namespaces
     queue.enter(command, CommandState::kExecuting);
     return flush_next(command);
@@ -71,12 +109,13 @@ void IoRunner::start(Queue& queue, Command& command) {
     return queue.complete(command, available);
   }
   if (command.sqe.fuse() != nvme::Fuse::kNone) return fused_half_ready(queue, command);
-  if (opcode_of(command) == IoOpcode::kRead && command.data.empty() &&
-      (!queue.may_lend() || view.channel().lend(command.sqe.slba(), command.sqe.block_count()).empty())) {
-    command.share = Share::kRead;
-    return queue.want_buffer(command);  // comes back here with command.data
-  }
-  if (!view.enter(command, range_of(command.sqe, view.info()))) return queue.enter(command, CommandState::kFrozen);
+  if (opcode_of(command) == IoOpcode::kRead && command.data.empty()) return start_read(queue, command);
+  begin(queue, command);
+}
+
+/// Hands the command to the medium, unless its range is frozen.
+void IoRunner::begin(Queue& queue, Command& command) {
+  if (!command.target_view->enter(command, range_of(command.sqe, command.target_view->info()))) return queue.enter(command, CommandState::kFrozen);
   queue.enter(command, CommandState::kExecuting);
   run(command);
 }
@@ -186,23 +225,9 @@ void IoRunner::next_step(Command& command) {
   WEFT_ASSERT(!"a command of several steps");
 }
 
-void IoRunner::succeed(Command& command) {
-  NamespaceCounters& counters = command.view->counters();
-  if (opcode_of(command) == IoOpcode::kRead) {
-    counters.reads.add(1);
-    counters.read_bytes.add(command.transfer_length);
-  } else if (opcode_of(command) == IoOpcode::kWrite) {
-    counters.writes.add(1);
-    counters.written_bytes.add(command.transfer_length);
-  }
-  if (command.sqe.fuse() == nvme::Fuse::kFirst) return fused_compare_equal(command);
-  command.queue->complete(command, status::kSuccess);
-}
-
 void IoRunner::read(Command& command) {
-  if (!command.data.empty()) return submit(command, bdev::Op::kRead, command.sqe.slba(), command.sqe.block_count(), command.data);
-  command.response_data = command.view->channel().lend(command.sqe.slba(), command.sqe.block_count());
-  succeed(command);
+  if (command.data.empty()) return succeed(command);  // lent
+  submit(command, bdev::Op::kRead, command.sqe.slba(), command.sqe.block_count(), command.data);
 }
 
 void IoRunner::want_scratch(Command& command, uint64_t bytes) {

@@ -5,14 +5,19 @@
 
 namespace weft::nvmf {
 
-class Namespace;
 
 class IoRunner {
  public:
   /// Requires: the command was admitted and its data from the host, if any, is in command.data.
   static void start(Queue& queue, Command& command);
+  /// The same for a Read. Requires: also, command.data is empty and the command names a namespace.
+  static void start_read(Queue& queue, Command& command);
+  /// Writes `data` and completes the command. False, and nothing has happened: the medium cannot do that at once, or not now.
+  static bool store(Queue& queue, Command& command, std::span<const std::byte> data);
   /// What a namespace that cannot be used now answers. Success: it can be used. To be asked again when a command has waited.
-  static nvme::Status availability(Namespace& ns, const nvme::Sqe& sqe);
+  static nvme::Status availability(const Namespace& ns, const nvme::Sqe& sqe) {
+    return ns.is_sound() ? nvme::status::kSuccess : refusal(ns, sqe);
+  }
   /// The scratch buffer that the command waited for is there.
   static void scratch_ready(Command& command);
   /// A command that a freeze had parked may go on.
@@ -21,6 +26,8 @@ class IoRunner {
   static void run(Command& command);
 
  private:
+  static nvme::Status refusal(const Namespace& ns, const nvme::Sqe& sqe);
+  static void begin(Queue& queue, Command& command);
   static void io_done(bdev::Io& io, nvme::Status status);
   static void submit(Command& command, bdev::Op op, uint64_t block, uint64_t block_count, std::span<std::byte> data);
   static void want_scratch(Command& command, uint64_t bytes);

@@ -67,13 +67,15 @@ class Namespace {
   // --- on any reactor -------------------------------------------------------------------------------------------------------------------
 
   // Set when a flush has failed: what was acknowledged may be lost, so the namespace answers nothing until an administrator clears it.
-  void fail() { is_failed_.store(true, std::memory_order_relaxed); }
-  void clear_failure() { is_failed_.store(false, std::memory_order_relaxed); }
-  bool is_failed() const { return is_failed_.load(std::memory_order_relaxed); }
+  void fail() { troubles_.fetch_or(kFailed, std::memory_order_relaxed); }
+  void clear_failure() { troubles_.fetch_and(~kFailed, std::memory_order_relaxed); }
+  bool is_failed() const { return (troubles_.load(std::memory_order_relaxed) & kFailed) != 0; }
   // Writes that timed out and are still in the device: while there are any, new writes are refused (a late one must not overwrite a newer one).
-  void add_late_write() { late_writes_.fetch_add(1, std::memory_order_relaxed); }
-  void remove_late_write() { late_writes_.fetch_sub(1, std::memory_order_relaxed); }
-  bool has_late_writes() const { return late_writes_.load(std::memory_order_relaxed) != 0; }
+  void add_late_write() { troubles_.fetch_add(1, std::memory_order_relaxed); }
+  void remove_late_write() { troubles_.fetch_sub(1, std::memory_order_relaxed); }
+  bool has_late_writes() const { return (troubles_.load(std::memory_order_relaxed) & ~kFailed) != 0; }
+  /// Neither has failed nor has late writes.
+  bool is_sound() const { return troubles_.load(std::memory_order_relaxed) == 0; }
 
  private:
   uint32_t nsid_;
@@ -84,8 +86,8 @@ class Namespace {
   Stage stage_ = Stage::kComing;
   std::vector<NamespaceCounters> counters_;  // by shard
   Freezer freezer_;
-  std::atomic<bool> is_failed_{false};
-  std::atomic<uint32_t> late_writes_{0};
+  static constexpr uint64_t kFailed = uint64_t{1} << 63;
+  std::atomic<uint64_t> troubles_{0};  // kFailed, and how many late writes there are
 };
 
 }  // namespace weft::nvmf

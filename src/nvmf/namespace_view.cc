@@ -13,34 +13,17 @@ void NamespaceView::set_block_count(uint64_t block_count) {
   block_count_max_ = std::max(block_count_max_, block_count);
 }
 
-bool NamespaceView::enter(Command& command, BlockRange range) {
-  WEFT_ASSERT(command.view == nullptr);
-  if (frozen_ && frozen_->overlaps(range) && !WEFT_PLANTED("freeze-lets-pass")) [[unlikely]] {
-    WEFT_PROBE("nvmf/freeze-parks");
-    parked_.push_back(command);
-    return false;
-  }
-  enter_exclusive(command);
+/// There is a freeze.
+bool NamespaceView::parks(Command& command, BlockRange range) {
+  if (!frozen_->overlaps(range) || WEFT_PLANTED("freeze-lets-pass")) return false;
+  WEFT_PROBE("nvmf/freeze-parks");
+  parked_.push_back(command);
   return true;
 }
 
-void NamespaceView::enter_exclusive(Command& command) {
-  command.view = this;
-  command.view_epoch = epoch_;
-  ++running_[epoch_];
-}
-
-void NamespaceView::release() {
-  WEFT_ASSERT(held_ > 0);
-  if (--held_ == 0 && on_idle_ && is_idle()) std::exchange(on_idle_, {})();
-}
-
-void NamespaceView::leave(Command& command) {
-  WEFT_ASSERT(command.view == this && running_[command.view_epoch] > 0);
-  command.view = nullptr;
-  const bool is_last = --running_[command.view_epoch] == 0;
-  if (is_last && on_drained_ && command.view_epoch != epoch_) std::exchange(on_drained_, {})();
-  if (is_last && on_idle_ && is_idle()) std::exchange(on_idle_, {})();
+void NamespaceView::last_has_left(uint8_t epoch) {
+  if (on_drained_ && epoch != epoch_) std::exchange(on_drained_, {})();
+  if (on_idle_ && is_idle()) std::exchange(on_idle_, {})();
 }
 
 void NamespaceView::freeze(BlockRange range, std::move_only_function<void()> drained) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "base/intrusive_list.h"
 #include "base/log.h"
@@ -41,15 +42,32 @@ class NamespaceView {
   NamespaceCounters& counters() { return counters_; }
 
   /// Counts the command in and returns true; or parks it (kFrozen is the caller's to set) and returns false when its range is frozen.
-  bool enter(Command& command, BlockRange range);
+  bool enter(Command& command, BlockRange range) {
+    if (frozen_ && parks(command, range)) return false;
+    enter_exclusive(command);
+    return true;
+  }
   /// Counts in a command of who has frozen the range.
-  void enter_exclusive(Command& command);
+  void enter_exclusive(Command& command) {
+    WEFT_ASSERT(command.view == nullptr);
+    command.view = this;
+    command.view_epoch = epoch_;
+    ++running_[epoch_];
+  }
   /// Counts the command out.
-  void leave(Command& command);
+  void leave(Command& command) {
+    WEFT_ASSERT(command.view == this && running_[command.view_epoch] > 0);
+    command.view = nullptr;
+    const bool is_last = --running_[command.view_epoch] == 0;
+    if (is_last && (on_drained_ || on_idle_)) last_has_left(command.view_epoch);
+  }
   /// Keeps the view alive without holding up a freeze: for a fused pair that waits for its freeze, for an Io that timed out and is still in the
   /// device.
   void hold() { ++held_; }
-  void release();
+  void release() {
+    WEFT_ASSERT(held_ > 0);
+    if (--held_ == 0 && on_idle_) last_has_left(epoch_);
+  }
   bool is_idle() const { return running_[0] + running_[1] + held_ == 0; }
   /// Takes a parked command out of the list: it is aborted or its queue goes.
   static void unpark(Command& command) { command.link.unlink(); }
@@ -66,6 +84,10 @@ class NamespaceView {
   RateLimit& late_log() { return late_log_; }
 
  private:
+  bool parks(Command& command, BlockRange range);
+  /// Nobody is counted in `epoch`, or nobody holds the view.
+  void last_has_left(uint8_t epoch);
+
   Shard& shard_;
   Namespace& namespace_;
   uint32_t subsystem_;

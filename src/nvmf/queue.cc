@@ -4,7 +4,6 @@
 
 #include "base/simulation.h"
 #include "nvmf/admission.h"
-#include "nvmf/command_state.h"
 #include "nvmf/connect.h"
 #include "nvmf/controller.h"
 #include "nvmf/fused.h"
@@ -57,18 +56,34 @@ Command* Queue::begin(const nvme::Sqe& sqe) {
   heard();
   Command* command = slots_.take(sqe);
   if (command == nullptr) return nullptr;
+  WEFT_ASSERT((command->buffer.size() | command->scratch.size()) == 0 && command->view == nullptr && !command->holds_freeze);
+  WEFT_CHECK_SLOW(command->data.empty() && command->response_data.empty() && command->target_view == nullptr && command->partner == nullptr);
+  WEFT_CHECK_SLOW(command->started == Instant{});
   command->queue = this;
   command->doom = status::kSuccess;
-  WEFT_ASSERT(command->buffer.empty() && command->scratch.empty() && command->view == nullptr && !command->holds_freeze);
-  command->data = {};
-  command->response_data = {};
   command->awaits_scratch = false;
-  command->transfer_length = 0;
-  command->target_view = nullptr;
-  command->partner = nullptr;
-  command->step = command->step_offset = 0;
-  command->started = {};
   return command;
+}
+
+inline Queue::Ordinary Queue::admit_ordinary(Command& command, const DataDescriptor& descriptor) {
+  // The opcode, and the flags of a command that is not fused and has an SGL.
+  constexpr auto head = [](nvme::IoOpcode opcode) { return uint16_t(uint8_t(opcode) | uint8_t(nvme::Psdt::kSglContiguousMetadata) << 14); };
+  const nvme::Sqe& sqe = command.sqe;
+  const uint16_t its_head = load_le16(reinterpret_cast<const std::byte*>(&sqe));
+  const bool is_read = its_head == head(nvme::IoOpcode::kRead);
+  if (!is_read && its_head != head(nvme::IoOpcode::kWrite)) return Ordinary::kNot;
+  if (state_ != QueueState::kLive || is_admin() || fused_ != Fused::kNone || command.is_duplicate) return Ordinary::kNot;
+  NamespaceView* named = subsystem_->find(sqe.nsid);
+  if (named == nullptr || command.target_view != nullptr) return Ordinary::kNot;
+  const bdev::Info& info = named->info();
+  const uint32_t count = sqe.block_count();
+  if (!descriptor.error.ok() || !is_in_range(sqe, info) || descriptor.length != uint64_t{count} * info.block_size) return Ordinary::kNot;
+  if (descriptor.length > shard_.limits().data_transfer_bytes) return Ordinary::kNot;
+  if (is_read ? descriptor.kind != DataDescriptor::Kind::kRemote : info.is_read_only) return Ordinary::kNot;
+  WEFT_CHECK_SLOW(check_data(descriptor, admit_io(sqe, info, shard_.limits())).ok());
+  command.target_view = named;
+  named->hold();
+  return is_read ? Ordinary::kRead : Ordinary::kWrite;
 }
 
 uint32_t Queue::in_capsule_max(const nvme::Sqe& sqe) const {
@@ -125,13 +140,6 @@ nvme::Status Queue::admit(Command& command, const DataDescriptor& descriptor) {
   return check_data(descriptor, admission);
 }
 
-/// Whether in-capsule data must be kept in a buffer of its own: everywhere but where the command is over before submit() returns.
-bool Queue::must_keep(const Command& command) const {
-  if (command.target_view == nullptr) return false;  // admin and fabrics handlers take what they need from the data at once
-  if (nvme::IoOpcode(command.sqe.opcode) != nvme::IoOpcode::kWrite || command.sqe.fuse() != nvme::Fuse::kNone) return true;
-  return !command.target_view->channel().writes_in_place() || command.target_view->is_frozen();
-}
-
 Share Queue::share_for(const Command& command) const {
   if (command.target_view == nullptr) return Share::kAdmin;
   if (nvme::direction_of(command.sqe.opcode) == DataDirection::kControllerToHost) return Share::kRead;
@@ -140,13 +148,29 @@ Share Queue::share_for(const Command& command) const {
 
 Submitted Queue::submit(Command& command, const DataDescriptor& descriptor, std::span<const std::byte> in_capsule) {
   WEFT_ASSERT(command.state == CommandState::kNew);
+  switch (admit_ordinary(command, descriptor)) {
+    case Ordinary::kRead:
+      command.transfer_length = descriptor.length;
+      IoRunner::start_read(*this, command);
+      return Submitted::kTaken;
+    case Ordinary::kWrite:
+      command.transfer_length = descriptor.length;
+      // Memory takes the data from where it was received; what takes time needs it in a buffer of its own.
+      if (!in_capsule.empty() && IoRunner::store(*this, command, in_capsule)) return Submitted::kTaken;
+      return submit_with_care(command, descriptor, in_capsule, true);
+    case Ordinary::kNot: break;
+  }
+  return submit_with_care(command, descriptor, in_capsule, false);
+}
+
+Submitted Queue::submit_with_care(Command& command, const DataDescriptor& descriptor, std::span<const std::byte> in_capsule, bool is_ordinary) {
   if (state_ == QueueState::kStopping) {  // no completion: the host will send it again elsewhere or later
     free(command);
     return Submitted::kTaken;
   }
-  const nvme::Status admitted = admit(command, descriptor);
+  const nvme::Status admitted = is_ordinary ? status::kSuccess : admit(command, descriptor);
   const bool is_in_capsule = admitted.ok() && descriptor.kind == DataDescriptor::Kind::kInCapsule && !in_capsule.empty();
-  const bool is_kept = is_in_capsule && must_keep(command);
+  const bool is_kept = is_in_capsule && command.target_view != nullptr;  // admin and fabrics handlers take what they need from the data at once
   if (!is_kept) release_in_capsule_buffer();  // it is not needed after all: the namespace has gone meanwhile
   if (is_kept) {
     // The buffer comes first: without one, nothing may have happened yet.
@@ -168,7 +192,8 @@ Submitted Queue::submit(Command& command, const DataDescriptor& descriptor, std:
     command.data = {const_cast<std::byte*>(in_capsule.data()), in_capsule.size()};
   }
   command.transfer_length = admitted.ok() ? descriptor.length : 0;
-  if (const nvme::Status paired = pair(command, admitted); !paired.ok()) {
+  const nvme::Status paired = is_ordinary ? status::kSuccess : pair(command, admitted);
+  if (!paired.ok()) {
     complete(command, paired);
     return Submitted::kTaken;
   }
@@ -290,8 +315,6 @@ void Queue::on_buffer(std::span<std::byte> buffer) {
   ops_.resume();
 }
 
-void Queue::heard() { last_activity_ = shard_.reactor().now(); }
-
 Command* Queue::find_receiving(uint16_t tag) {
   Command* command = slots_.find_tag(tag);
   return command != nullptr && command->state == CommandState::kReceiving ? command : nullptr;
@@ -348,6 +371,7 @@ void Queue::disconnect(Command& command) {
   if (sqe.recfmt != 0) return complete(command, status::kConnectIncompatibleFormat.with_dnr());
   ops_.stop_receiving();
   disconnect_ = &command;  // completed last, by free() of the last other command
+  is_ending_ = true;
   if (slots_.taken() == 1) finish_disconnect();
 }
 
@@ -358,9 +382,21 @@ void Queue::finish_disconnect() {
 
 // --- a command goes out ---------------------------------------------------------------------------------------------------------------------
 
-void Queue::enter(Command& command, CommandState next) {
-  WEFT_ASSERT(may_follow(command.state, next));
-  command.state = next;
+inline void Queue::free(Command& command) {
+  let_go(command);
+  slots_.free(command);
+  if (is_ending_) one_less(command);
+}
+
+void Queue::responded(Command& command) {
+  WEFT_ASSERT(command.state == CommandState::kResponding);
+  if (command.view != nullptr) {  // timed out: its Io is still in the device
+    WEFT_PROBE("nvmf/quarantine-after-response");
+    slots_.quarantine(command);
+    return;
+  }
+  release_buffers(command);
+  free(command);
 }
 
 void Queue::complete(Command& command, nvme::Status why, uint64_t result) {
@@ -368,33 +404,15 @@ void Queue::complete(Command& command, nvme::Status why, uint64_t result) {
   WEFT_ASSERT(command.queue == this);
   if (command.holds_freeze) thaw(command);  // first: once it has left the view, the namespace may go
   if (command.view != nullptr) command.view->leave(command);
-  if (&command == fused_first_) {
-    fused_first_ = nullptr;
-    fused_ = Fused::kFirstFailed;
-  }
-  if (Command* other = std::exchange(command.partner, nullptr)) {
-    WEFT_PROBE("nvmf/fused-half-fails-the-other");
-    other->partner = nullptr;
-    doom(*other, status::kAbortedFailedFused.with_dnr());
-  }
-  // Only a response needs a buffer after this; the host's data has been used.
-  if (!why.ok()) command.response_data = {};
-  if (command.response_data.empty()) release_buffers(command);
+  if (&command == fused_first_ || command.partner != nullptr) leave_pair(command);
   command.status = why;
   command.result = result;
-  if (state_ == QueueState::kDetached) {  // nobody is left to send the data of a read to
-    release_buffers(command);
-    return free(command);
-  }
+  // Only a response needs a buffer after this; the host's data has been used. Without a connection, nobody is left to send the data of a read to.
+  if (command.response_data.empty() || !why.ok() || state_ == QueueState::kDetached) release_buffers(command);
+  if (state_ == QueueState::kDetached) return free(command);
   if (!why.ok()) log_error(command);
   if (!is_admin() && !command.buffer.empty() && WEFT_PLANTED("buffer-freed-early")) shard_.buffers().free(command.share, std::exchange(command.buffer, {}));
   answer(command);
-}
-
-void Queue::answer(Command& command) {
-  if (!WEFT_PLANTED("keep-alive-deaf-to-completions")) heard();
-  enter(command, CommandState::kResponding);
-  ops_.respond(command);
 }
 
 nvme::Cqe Queue::make_cqe(const Command& command) {
@@ -415,33 +433,27 @@ nvme::Cqe Queue::make_cqe(const Command& command) {
   return cqe;
 }
 
-void Queue::responded(Command& command) {
-  WEFT_ASSERT(command.state == CommandState::kResponding);
-  if (command.view != nullptr) {  // timed out: its Io is still in the device
-    WEFT_PROBE("nvmf/quarantine-after-response");
-    slots_.quarantine(command);
-    return;
-  }
-  release_buffers(command);
-  free(command);
-}
-
-void Queue::release_buffers(Command& command) {
+void Queue::free_buffers(Command& command) {
   if (!command.buffer.empty()) shard_.buffers().free(command.share, std::exchange(command.buffer, {}));
   if (!command.scratch.empty()) shard_.buffers().free(Share::kScratch, std::exchange(command.scratch, {}));
-  command.data = {};
-  command.response_data = {};
 }
 
-/// The command needs its namespace no more.
-void Queue::let_go(Command& command) {
-  if (NamespaceView* view = std::exchange(command.target_view, nullptr)) view->release();
+/// Half of a fused pair is over before it was executed, or as the first of the two without success.
+void Queue::leave_pair(Command& command) {
+  if (&command == fused_first_) {
+    fused_first_ = nullptr;
+    fused_ = Fused::kFirstFailed;
+  }
+  if (Command* other = std::exchange(command.partner, nullptr)) {
+    WEFT_PROBE("nvmf/fused-half-fails-the-other");
+    other->partner = nullptr;
+    doom(*other, status::kAbortedFailedFused.with_dnr());
+  }
 }
 
-void Queue::free(Command& command) {
-  let_go(command);
-  if (&command == disconnect_) disconnect_ = nullptr;
-  slots_.free(command);
+/// `freed` is gone, and that may be what the end of the queue has waited for.
+void Queue::one_less(const Command& freed) {
+  if (&freed == disconnect_) disconnect_ = nullptr;
   if (state_ == QueueState::kDetached) return come_home();
   if (disconnect_ != nullptr && slots_.taken() == 1) finish_disconnect();
 }

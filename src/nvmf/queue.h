@@ -7,9 +7,12 @@
 #include <span>
 
 #include "base/intrusive_list.h"
+#include "base/simulation.h"
 #include "core/reactor.h"
 #include "nvmf/accounts.h"
+#include "nvmf/command_state.h"
 #include "nvmf/error_note.h"
+#include "nvmf/namespace_view.h"
 #include "nvmf/slot_table.h"
 #include "nvmf/transport_ops.h"
 
@@ -83,6 +86,16 @@ class Queue final : private BufferWaiter {
   // --- from the target's own rooms ----------------------------------------------------------------------------------------------------
   /// Ends a command: status and result are set; frees what it holds but the response's data, and hands it to the transport.
   void complete(Command& command, nvme::Status status, uint64_t result = 0);
+  /// The same for a command in the call in which it was submitted: there is nothing yet that it could hold, or that could wait for it.
+  void succeed_at_once(Command& command) {
+    WEFT_ASSERT(command.state == CommandState::kNew);
+    WEFT_CHECK_SLOW(command.view == nullptr && state_ == QueueState::kLive && command.queue == this && command.partner == nullptr && !command.holds_freeze &&
+                    &command != fused_first_ && command.buffer.empty());
+    command.status = nvme::status::kSuccess;
+    command.result = 0;
+    enter(command, CommandState::kResponding);
+    ops_.respond(command);
+  }
   /// Stops a command if that is possible now. True: it has been or will be completed with Command Abort Requested.
   bool abort(uint16_t cid);
   /// Takes no new commands; closes when what executes is done.
@@ -97,7 +110,7 @@ class Queue final : private BufferWaiter {
   /// Whom its buffers are charged to.
   BufferAccount& account() { return *account_; }
   /// A command has come or a completion goes: nothing else, data for example, holds keep-alive off. NVMe Base 2.0 §3.9.
-  void heard();
+  void heard() { last_activity_ = owner_.reactor().now(); }
   /// When it was last heard().
   Instant last_activity() const { return last_activity_; }
   /// Half of a fused pair: parked until the other half has its data; then the first, later the second is executed.
@@ -122,13 +135,21 @@ class Queue final : private BufferWaiter {
   void release_in_capsule_buffer();
   void join_account(ControllerId controller);
   void leave_account();
-  void enter(Command& command, CommandState next);
+  static void enter(Command& command, CommandState next) {
+    WEFT_ASSERT(may_follow(command.state, next));
+    command.state = next;
+  }
+  enum class Ordinary : uint8_t { kNot, kRead, kWrite };
+  /// Whether it is a Read or a Write as nearly all are, with nothing wrong and nothing unusual; then it is admitted. What this does not say, admit() does.
+  Ordinary admit_ordinary(Command& command, const DataDescriptor& descriptor);
   /// What is wrong with the command before its data counts; for I/O commands also sets command.view's namespace and partner.
   nvme::Status admit(Command& command, const DataDescriptor& descriptor);
+  /// What does not end in submit(). `is_ordinary`: admit_ordinary() has said so.
+  Submitted submit_with_care(Command& command, const DataDescriptor& descriptor, std::span<const std::byte> in_capsule, bool is_ordinary);
   nvme::Status check_data(const DataDescriptor& descriptor, const Admission& admission) const;
   nvme::Status pair(Command& command, nvme::Status admitted);
   void doom(Command& command, nvme::Status why);
-  bool must_keep(const Command& command) const;
+  void leave_pair(Command& command);
   Share share_for(const Command& command) const;
   void want_buffer(Command& command);
   void buffer_ready(Command& command, std::span<std::byte> buffer);
@@ -136,10 +157,23 @@ class Queue final : private BufferWaiter {
   void execute_fabrics(Command& command);
   void disconnect(Command& command);
   void finish_disconnect();
-  void answer(Command& command);
-  void release_buffers(Command& command);
-  static void let_go(Command& command);
+  void answer(Command& command) {
+    if (!WEFT_PLANTED("keep-alive-deaf-to-completions")) heard();
+    enter(command, CommandState::kResponding);
+    ops_.respond(command);
+  }
+  void release_buffers(Command& command) {
+    if (!command.buffer.empty() || !command.scratch.empty()) free_buffers(command);
+    command.data = {};
+    command.response_data = {};
+  }
+  void free_buffers(Command& command);
+  /// The command needs its namespace no more.
+  static void let_go(Command& command) {
+    if (NamespaceView* view = std::exchange(command.target_view, nullptr)) view->release();
+  }
   void free(Command& command);
+  void one_less(const Command& freed);
   void drop(Command& command);
   void time_out(Command& command);
   static void late_io_done(Command& command);
@@ -159,6 +193,7 @@ class Queue final : private BufferWaiter {
   bool may_lend_ = true;
   bool is_closing_ = false;  // the transport was asked to close
   bool is_leaving_ = false;  // told the controller that it goes
+  bool is_ending_ = false;   // detached, or a Disconnect waits: the last command to go is waited for
   QueueSettings settings_;
   Controller* controller_ = nullptr;
   SubsystemView* subsystem_ = nullptr;

@@ -46,6 +46,7 @@ void Queue::log_error(Command& command) {
 
 void Queue::time_out(Command& command) {
   WEFT_ASSERT(command.state == CommandState::kExecuting);
+  command.started = {};  // it is waited for no longer
   NamespaceView& view = *command.view;
   if (view.late_log().allow(shard_.reactor().now())) {
     shard_.reactor().log().warn("{}: {} on namespace {} does not answer; the command is failed, its buffer is kept ({} more like it)",
@@ -101,6 +102,7 @@ void Queue::late_io_done(Command& command) {
 void Queue::detach() {
   WEFT_ASSERT(state_ != QueueState::kDetached);
   state_ = QueueState::kDetached;
+  is_ending_ = true;
   shard_.buffers().cancel(*this);
   release_in_capsule_buffer();
   fused_first_ = nullptr;

@@ -24,7 +24,7 @@ Result<std::unique_ptr<Shard>> Shard::create(Target& target, size_t index, React
 }
 
 Shard::Shard(Target& target, size_t index, Reactor& reactor, std::unique_ptr<BufferPool> buffers, SlotPool slots)
-    : target_(target), index_(index), reactor_(reactor), buffers_(std::move(buffers)), slots_(std::move(slots)) {
+    : target_(target), limits_(target.limits()), index_(index), reactor_(reactor), buffers_(std::move(buffers)), slots_(std::move(slots)) {
   reactor_.add(*buffers_);
 }
 
@@ -38,7 +38,6 @@ Shard::~Shard() {
 }
 
 Reactor& Shard::home() { return target_.home(); }
-const Limits& Shard::limits() const { return target_.limits(); }
 
 void Shard::add_view(Subsystem& subsystem, HostAccess access) {
   views_.push_back(std::make_unique<SubsystemView>(SubsystemView{.subsystem = subsystem, .access = std::move(access)}));

@@ -30,7 +30,7 @@ class Shard {
   Reactor& reactor() { return reactor_; }
   /// The target's home reactor: the shard with index 0.
   Reactor& home();
-  const Limits& limits() const;
+  const Limits& limits() const { return limits_; }
   BufferPool& buffers() { return *buffers_; }
   Accounts& accounts() { return accounts_; }
   SlotPool& slots() { return slots_; }
@@ -95,6 +95,7 @@ class Shard {
   void watch_stop();
 
   Target& target_;
+  const Limits& limits_;  // the target's
   size_t index_;
   Reactor& reactor_;
   std::unique_ptr<BufferPool> buffers_;

@@ -80,74 +80,37 @@ bool SlotTable::resize(uint32_t slots) {
   }
   size_ = slots;
   if (chunks_.size() < chunks_for(slots)) chunks_.resize(chunks_for(slots));
-  cids_.reset(std::max(slots, taken_));
+  by_cid_.assign(2 * std::bit_ceil(size_t{std::max(slots, taken_)}), kNoIndex);
+  chain_mask_ = by_cid_.size() - 1;
   for_each([&](Command& command) {
-    if (!command.is_duplicate && command.state != CommandState::kQuarantined) cids_.insert(command.cid(), command.index);
+    if (!command.is_duplicate && command.state != CommandState::kQuarantined) WEFT_ASSERT(insert(command));
   });
   return true;
 }
 
-Command* SlotTable::take(const nvme::Sqe& sqe) {
-  if (taken() >= size_) return nullptr;
-  return reserved_ == 0 ? begin(first_, kFirstIndex, sqe) : take_in_chunk(sqe);
-}
-
-Command* SlotTable::begin(Command& command, uint16_t index, const nvme::Sqe& sqe) {
-  WEFT_ASSERT(command.state == CommandState::kFree);
-  ++taken_;
-  command.sqe = sqe;
-  command.index = index;
-  command.state = CommandState::kNew;
-  command.is_duplicate = cids_.find(sqe.cid) != CidMap::kNone;
-  if (!command.is_duplicate) cids_.insert(sqe.cid, index);
-  return &command;
-}
-
-Command* SlotTable::take_in_chunk(const nvme::Sqe& sqe) {
-  const uint32_t in_chunks = taken_ - (first_.state != CommandState::kFree ? 1 : 0);
-  if (in_chunks == chunks_.size() * kSlotsPerChunk) {  // quarantined commands take up room
-    WEFT_PROBE("nvmf/slots-beside-quarantine");
-    if (chunks_.size() == kChunksMax) return nullptr;
-    chunks_.push_back(nullptr);
-  }
+bool SlotTable::find_room() {
   const auto chunk_count = uint32_t(chunks_.size());
   for (uint32_t i = 0; i < chunk_count; ++i) {
-    const uint32_t which = hint_ + i < chunk_count ? hint_ + i : hint_ + i - chunk_count;
-    SlotChunk*& chunk = chunks_[which];
-    if (chunk == nullptr && (chunk = pool_.take()) == nullptr) return nullptr;
-    const auto slot = uint32_t(std::countr_one(chunk->taken));
-    if (slot == kSlotsPerChunk) continue;
-    hint_ = which;
-    chunk->taken |= 1u << slot;
-    return begin(chunk->commands[slot], uint16_t(which * kSlotsPerChunk + slot), sqe);
+    SlotChunk*& chunk = chunks_[hint_];
+    if (chunk == nullptr && (chunk = pool_.take()) == nullptr) return false;
+    open_ = chunk;
+    if (chunk->taken != kAllTaken) return true;
+    if (++hint_ == chunk_count) hint_ = 0;
   }
-  WEFT_ASSERT(!"a table that is not full has a free slot");
-  return nullptr;
+  WEFT_PROBE("nvmf/slots-beside-quarantine");  // quarantined commands take up room
+  if (chunk_count == kChunksMax) return false;
+  SlotChunk* chunk = pool_.take();
+  if (chunk == nullptr) return false;
+  chunks_.push_back(open_ = chunk);
+  hint_ = chunk_count;
+  return true;
 }
 
 void SlotTable::quarantine(Command& command) {
   WEFT_ASSERT(&command != &first_);  // a Connect is in no device
-  if (!command.is_duplicate) cids_.erase(command.cid());
+  if (!command.is_duplicate) erase(command);
   command.state = CommandState::kQuarantined;
   ++quarantined_;
-}
-
-void SlotTable::free(Command& command) {
-  WEFT_ASSERT(slot(command.index) == &command);
-  if (command.state == CommandState::kQuarantined) {
-    --quarantined_;
-  } else if (!command.is_duplicate) {
-    cids_.erase(command.cid());
-  }
-  command.state = CommandState::kFree;
-  command.generation = (command.generation + 1) & 0x1f;
-  --taken_;
-  if (&command == &first_) return;
-  SlotChunk*& chunk = chunks_[command.index / kSlotsPerChunk];
-  const uint32_t bit = 1u << (command.index % kSlotsPerChunk);
-  WEFT_ASSERT((chunk->taken & bit) != 0);
-  chunk->taken &= ~bit;
-  if (chunk->taken == 0) pool_.give_back(std::exchange(chunk, nullptr));
 }
 
 Command* SlotTable::slot(uint32_t index) {
@@ -157,8 +120,12 @@ Command* SlotTable::slot(uint32_t index) {
 }
 
 Command* SlotTable::find(uint16_t cid) {
-  const uint16_t index = cids_.find(cid);
-  return index == CidMap::kNone ? nullptr : slot(index);
+  for (uint16_t index = by_cid_[chain_of(cid)]; index != kNoIndex;) {
+    Command& command = *slot(index);
+    if (command.cid() == cid) return &command;
+    index = command.next_by_cid;
+  }
+  return nullptr;
 }
 
 Command* SlotTable::find_tag(uint16_t tag) {

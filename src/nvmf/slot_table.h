@@ -2,12 +2,14 @@
 // empty. A slot's index is stable while it is taken; index and generation make the transfer tag.
 #pragma once
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
+#include "base/assert.h"
 #include "core/memory.h"
-#include "nvmf/cid_map.h"
 #include "nvmf/command.h"
 
 namespace weft::nvmf {
@@ -53,7 +55,7 @@ class SlotPool {
 class SlotTable {
  public:
   /// Room for one command, a Connect, which needs nothing of the pool: whatever others have reserved, a new connection gets an answer.
-  explicit SlotTable(SlotPool& pool) : pool_(pool) { cids_.reset(1); }
+  explicit SlotTable(SlotPool& pool) : pool_(pool), by_cid_(2, kNoIndex) {}
   /// Requires: no slot is taken.
   ~SlotTable();
 
@@ -66,7 +68,16 @@ class SlotTable {
   uint32_t quarantined() const { return quarantined_; }
 
   /// A slot with state kNew and the SQE copied, or null when all are taken. Sets is_duplicate when the CID is outstanding already.
-  Command* take(const nvme::Sqe& sqe);
+  Command* take(const nvme::Sqe& sqe) {
+    if (taken() >= size_) return nullptr;
+    if (open_ == nullptr || open_->taken == kAllTaken) {
+      if (reserved_ == 0) return begin(first_, kFirstIndex, sqe);
+      if (!find_room()) return nullptr;
+    }
+    const auto slot = uint32_t(std::countr_one(open_->taken));
+    open_->taken |= 1u << slot;
+    return begin(open_->commands[slot], uint16_t(hint_ * kSlotsPerChunk + slot), sqe);
+  }
   void free(Command& command);
   /// The command has been answered, its device has not: the slot stays taken, the CID is free and the command counts as outstanding no more.
   void quarantine(Command& command);
@@ -93,14 +104,36 @@ class SlotTable {
       if (chunk == nullptr) continue;
       f(std::exchange(chunk, nullptr));
     }
+    open_ = nullptr;
     taken_ = quarantined_ = 0;
   }
 
  private:
   static constexpr uint16_t kFirstIndex = kSlotIndexMax - 1;
+  static constexpr uint16_t kNoIndex = kSlotIndexMax;
+  static constexpr uint32_t kAllTaken = 0xffffffff;
+  static_assert(kSlotsPerChunk == 32);
   Command* slot(uint32_t index);
-  Command* take_in_chunk(const nvme::Sqe& sqe);
-  Command* begin(Command& command, uint16_t index, const nvme::Sqe& sqe);
+  /// Makes open_ a chunk with a free slot. False: there is none.
+  bool find_room();
+  Command* begin(Command& command, uint16_t index, const nvme::Sqe& sqe) {
+    WEFT_ASSERT(command.state == CommandState::kFree);
+    ++taken_;
+    command.sqe = sqe;
+    command.index = index;
+    command.state = CommandState::kNew;
+    command.is_duplicate = !insert(command);
+    return &command;
+  }
+  /// False, and nothing has changed, when the CID is another command's.
+  bool insert(Command& command) {
+    uint16_t& head = by_cid_[chain_of(command.cid())];
+    if (head != kNoIndex && find(command.cid()) != nullptr) return false;
+    command.next_by_cid = std::exchange(head, command.index);
+    return true;
+  }
+  void erase(Command& command);
+  size_t chain_of(uint16_t cid) const { return (cid * 0x9e37u >> 3) & chain_mask_; }
 
   SlotPool& pool_;
   Command first_;  // until resize(): the only slot
@@ -108,9 +141,42 @@ class SlotTable {
   uint32_t reserved_ = 0;  // slots, of the pool
   uint32_t taken_ = 0;     // slots, quarantined ones among them
   uint32_t quarantined_ = 0;
-  uint32_t hint_ = 0;  // the chunk that had room last
+  SlotChunk* open_ = nullptr;  // the chunk that had room last, while it is there
+  uint32_t hint_ = 0;          // which one that is, or was
   std::vector<SlotChunk*> chunks_;
-  CidMap cids_;
+  // The first of a chain of commands, indexes of their slots, for each hash value of their CIDs. A power of two, twice as many as commands, so that few
+  // chains are longer than one.
+  std::vector<uint16_t> by_cid_;
+  size_t chain_mask_ = 1;  // of them, less one
 };
+
+[[gnu::always_inline]] inline void SlotTable::erase(Command& command) {
+  uint16_t* index = &by_cid_[chain_of(command.cid())];
+  while (*index != command.index) {
+    WEFT_ASSERT(*index != kNoIndex);
+    index = &slot(*index)->next_by_cid;
+  }
+  *index = command.next_by_cid;
+}
+
+[[gnu::always_inline]] inline void SlotTable::free(Command& command) {
+  if (command.state == CommandState::kQuarantined) {
+    --quarantined_;
+  } else if (!command.is_duplicate) {
+    erase(command);
+  }
+  command.state = CommandState::kFree;
+  command.generation = (command.generation + 1) & 0x1f;
+  --taken_;
+  if (&command == &first_) return;
+  SlotChunk*& chunk = chunks_[command.index / kSlotsPerChunk];
+  const uint32_t slot = command.index % kSlotsPerChunk;
+  const uint32_t bit = 1u << slot;
+  WEFT_ASSERT(&chunk->commands[slot] == &command && (chunk->taken & bit) != 0);
+  chunk->taken &= ~bit;
+  if (chunk->taken != 0) return;
+  if (chunk == open_) open_ = nullptr;
+  pool_.give_back(std::exchange(chunk, nullptr));
+}
 
 }  // namespace weft::nvmf

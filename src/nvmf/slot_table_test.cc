@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
+#include "base/prng.h"
 #include "core/test_support.h"
 
 namespace weft::nvmf {
@@ -62,6 +65,32 @@ TEST_F(Slots, ATableThatShrinksAndGrowsAgainTakesWhatItsSizeSays) {
   ASSERT_NE(third, nullptr);
   EXPECT_EQ(table.find(1), first);
   for (Command* command : {first, second, third}) table.free(*command);
+}
+
+TEST_F(Slots, AnyOrderOfComingAndGoingFindsWhatIsThereAndRefusesWhatIsThereTwice) {
+  ASSERT_TRUE(table.resize(48));
+  Prng prng{7};
+  std::map<uint16_t, Command*> there;
+  for (int i = 0; i < 20000; ++i) {
+    const auto cid = uint16_t(prng.below(2) == 0 ? prng.below(64) : prng.below(8) * 0x1000);  // near each other, and far
+    const auto known = there.find(cid);
+    ASSERT_EQ(table.find(cid), known == there.end() ? nullptr : known->second);
+    if (known != there.end() && prng.below(3) > 0) {
+      table.free(*known->second);
+      there.erase(known);
+    } else if (Command* taken = table.take(sqe(cid)); taken == nullptr) {
+      ASSERT_EQ(there.size(), 48u);
+    } else if (taken->is_duplicate) {
+      ASSERT_NE(known, there.end());
+      table.free(*taken);
+    } else {
+      ASSERT_EQ(known, there.end());
+      there[cid] = taken;
+    }
+    ASSERT_EQ(table.taken(), there.size());
+  }
+  for (const auto& [cid, command] : there) table.free(*command);
+  EXPECT_EQ(pool.chunks_in_use(), 0u);
 }
 
 }  // namespace

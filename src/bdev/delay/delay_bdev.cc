@@ -31,7 +31,9 @@ class DelayChannel final : public Channel {
   std::span<const std::byte> lend(uint64_t block, uint64_t block_count) override {
     return matches(rule_.op, Op::kRead) ? std::span<const std::byte>{} : below_->lend(block, block_count);
   }
-  bool writes_in_place() const override { return !matches(rule_.op, Op::kWrite) && below_->writes_in_place(); }
+  bool store(uint64_t block, std::span<const std::byte> data) override {
+    return !matches(rule_.op, Op::kWrite) && below_->store(block, data);
+  }
 
  private:
   /// All wait equally long, so the oldest is due first.

@@ -45,10 +45,9 @@ std::span<const std::byte> ErrorChannel::lend(uint64_t block, uint64_t block_cou
   return matches(rule_.op, Op::kRead) ? std::span<const std::byte>{} : below_->lend(block, block_count);
 }
 
-/// A write that hangs keeps its data.
-bool ErrorChannel::writes_in_place() const {
-  const bool may_hang = rule_.effect == ErrorEffect::kHang && matches(rule_.op, Op::kWrite);
-  return !may_hang && below_->writes_in_place();
+/// Likewise of writes.
+bool ErrorChannel::store(uint64_t block, std::span<const std::byte> data) {
+  return !matches(rule_.op, Op::kWrite) && below_->store(block, data);
 }
 
 void ErrorChannel::release() {

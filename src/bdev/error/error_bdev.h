@@ -36,7 +36,7 @@ class ErrorChannel final : public Channel {
 
   void submit(Io& io) override;
   std::span<const std::byte> lend(uint64_t block, uint64_t block_count) override;
-  bool writes_in_place() const override;
+  bool store(uint64_t block, std::span<const std::byte> data) override;
 
   /// Ends what hangs now with the rule's status, in order.
   void release();

@@ -18,7 +18,7 @@ class NullChannel final : public Channel {
     const uint64_t size = block_count * block_size_;
     return size <= zeroes_.size() ? zeroes_.first(size) : std::span<const std::byte>{};
   }
-  bool writes_in_place() const override { return true; }
+  bool store(uint64_t, std::span<const std::byte>) override { return true; }
 
  private:
   std::span<const std::byte> zeroes_;

@@ -11,6 +11,7 @@ namespace weft::bdev {
 namespace {
 
 constexpr size_t kPage = 4096;
+constexpr size_t kPrefetchBytes = 512;  // the smallest block
 
 struct ZeroState {
   std::span<std::byte> left;
@@ -35,13 +36,27 @@ void zero(std::span<std::byte> bytes) {
 }  // namespace
 
 RamChannel::RamChannel(Reactor& reactor, std::span<std::byte> memory, uint32_t block_size)
-    : memory_(memory), block_size_(block_size) {
+    : memory_(memory), block_size_(block_size), block_count_(memory.size() / block_size) {
   reactor.add(*this);
 }
 
 RamChannel::~RamChannel() {
   WEFT_ASSERT(zeroing_.empty());
   poller_link.unlink();
+}
+
+std::span<const std::byte> RamChannel::lend(uint64_t block, uint64_t block_count) {
+  const auto blocks = range(block, block_count);
+  // No more than the processor fetches at a time; the rest of a block follows by itself while its beginning is copied. Measured: docs/performance.md.
+#pragma GCC unroll 8
+  for (size_t line = 0; line < kPrefetchBytes; line += 64) __builtin_prefetch(blocks.data() + line);
+  return blocks;
+}
+
+bool RamChannel::store(uint64_t block, std::span<const std::byte> data) {
+  WEFT_ASSERT(block < block_count_ && data.size() <= (block_count_ - block) * block_size_);
+  std::memcpy(memory_.data() + block * block_size_, data.data(), data.size());
+  return true;
 }
 
 void RamChannel::submit(Io& io) {
@@ -82,7 +97,7 @@ size_t RamChannel::poll() {
 }
 
 std::span<std::byte> RamChannel::range(uint64_t block, uint64_t block_count) const {
-  WEFT_ASSERT(block + block_count <= memory_.size() / block_size_);
+  WEFT_ASSERT(block + block_count <= block_count_);
   return memory_.subspan(block * block_size_, block_count * block_size_);
 }
 

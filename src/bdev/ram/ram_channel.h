@@ -18,8 +18,9 @@ class RamChannel final : public Channel, public Poller {
   ~RamChannel() override;
 
   void submit(Io& io) override;
-  std::span<const std::byte> lend(uint64_t block, uint64_t block_count) override { return range(block, block_count); }
-  bool writes_in_place() const override { return true; }
+  /// The memory's first bytes are on their way to the cache then: the commands of a cycle lend one after the other, and are sent together.
+  std::span<const std::byte> lend(uint64_t block, uint64_t block_count) override;
+  bool store(uint64_t block, std::span<const std::byte> data) override;
   /// Zeroes the next piece of the oldest large range.
   size_t poll() override;
 
@@ -29,6 +30,7 @@ class RamChannel final : public Channel, public Poller {
 
   std::span<std::byte> memory_;
   uint32_t block_size_;
+  uint64_t block_count_;
   IntrusiveList<Io, &Io::link> zeroing_;  // large ranges, the oldest first; Io::scratch holds what is left of each
 };
 

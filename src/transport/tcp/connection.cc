@@ -7,6 +7,12 @@
 
 namespace weft::tcp {
 
+namespace {
+
+constexpr uint32_t kOwnReceiveMin = 32 << 10;  // bytes of a command's data; below, what a receive costs is more than a second copy
+
+}  // namespace
+
 static_assert(net::Protocol<Connection> && net::PausingProtocol<Connection>);
 
 Connection::Connection(Shared& shared, ConnectionOwner& owner, nvmf::Origin origin)
@@ -29,13 +35,16 @@ size_t Connection::receive_max() const {
   // A receive of the whole buffer brings at most as many capsules as a queue has slots, and each takes at most one in-capsule buffer.
   const Limits& limits = shared_.shard.limits();
   const size_t burst = size_t{limits.queue_entries} * BuddyAllocator::kUnit;
-  return queue_.has_in_capsule_room(burst) ? limits.receive_buffer_bytes : kPartialMax;
+  if (!queue_.has_in_capsule_room(burst)) return kPartialMax;
+  // Large data is worth a receive of its own, straight into its buffer: what comes in front of it should bring little of it.
+  const nvmf::Command* oldest = transfers_.front();
+  return oldest != nullptr && oldest->transfer_length >= kOwnReceiveMin ? kPartialMax : limits.receive_buffer_bytes;
 }
 
 std::span<const iovec> Connection::pending(std::span<iovec> room) {
   is_announced_ = false;
   take_done();  // marks of commands that were answered after a termination
-  return send_queue_.gather(room);
+  return send_queue_.gather(room, shared_.shard.limits().send_bytes);
 }
 
 void Connection::sent(size_t bytes, Instant) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/intrusive_list.h"
 #include "core/metrics.h"
@@ -95,6 +96,8 @@ class Connection final : private nvmf::TransportOps {
   // receive.cc: each returns how many bytes it has used, 0 when it needs more or the connection has ended.
   size_t receive_some(std::span<const std::byte> bytes);
   size_t receive_pdu(std::span<const std::byte> bytes);
+  /// All but a plain capsule: with digests, with padding, wrong.
+  size_t receive_unusual_pdu(std::span<const std::byte> bytes, const CommonHeader& common);
   size_t receive_ic_req(std::span<const std::byte> pdu, const Layout& layout);
   size_t receive_capsule(std::span<const std::byte> pdu, const Layout& layout);
   size_t receive_h2c_data(std::span<const std::byte> pdu, const Layout& layout);
@@ -108,13 +111,20 @@ class Connection final : private nvmf::TransportOps {
   // respond.cc
   void start_receive(nvmf::Command& command) override;
   void respond(nvmf::Command& command) override;
-  void append_c2h_data(const nvmf::Command& command, uint8_t flags);
+  void respond_with_capsule(nvmf::Command& command);
+  /// `done`: the command, when its data is the end of its response; else null.
+  void append_c2h_data(const nvmf::Command& command, uint8_t flags, nvmf::Command* done);
+  void append_digest_of(std::span<const std::byte> data, nvmf::Command* done);
   void append_capsule_resp(const nvme::Cqe& cqe);
   void append_ic_resp(uint8_t dgst);
   /// We have sent C2HTermReq: it is the last thing that we say, whatever ends the connection.
   bool has_terminated() const { return termination_deadline_ != Instant::never(); }
   void append_termination(Violation violation, std::span<const std::byte> header);
-  std::span<std::byte> append_header(std::span<const std::byte> header, size_t size);
+  template <WireStruct T>
+  void append_header(const T& header, size_t size);
+  /// What follows the `size` bytes of a header in `room`: its digest if there are any, and zeroes.
+  void finish_header(std::span<std::byte> room, size_t size);
+  void tell_breach(const nvmf::Command& command);
   void take_done();
   void announce();
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 
 #include "wire/tcp/pdu.h"
 
@@ -26,8 +27,12 @@ struct Session {
   bool is_initialized = false;
   bool has_header_digest = false;
   bool has_data_digest = false;
-  uint32_t data_alignment = 4;  // bytes, of C2HData's data: (HPDA + 1) * 4
-  uint32_t maxh2cdata = 0;      // bytes
+  uint32_t maxh2cdata = 0;  // bytes
+  /// Of a C2HData, as if it had no data: the digests' flags, and in PDO the place of the data, a multiple of (HPDA + 1) * 4.
+  CommonHeader c2h_header{.type = uint8_t(PduType::kC2hData), .flags = 0, .hlen = sizeof(DataPdu), .pdo = sizeof(DataPdu), .plen = sizeof(DataPdu)};
+
+  /// Initialized, without digests.
+  bool is_plain() const { return is_initialized && c2h_header.flags == 0; }
 };
 
 /// Where the parts of a checked PDU lie, bytes from its start.
@@ -39,6 +44,19 @@ struct Layout {
   size_t size;         // the whole PDU
   bool has_data_digest;
 };
+
+/// The layout of a capsule as nearly all are: a command alone or with data right behind it, no digest anywhere. Nothing for all others, right or wrong:
+/// those are check_common_header()'s. Four fields in one compare, because this is asked for every command.
+inline std::optional<Layout> plain_capsule(const CommonHeader& header, const Session& session) {
+  constexpr uint32_t kAlone = uint32_t(PduType::kCapsuleCmd) | sizeof(CapsuleCmd) << 16;
+  constexpr uint32_t kWithData = kAlone | sizeof(CapsuleCmd) << 24;
+  const uint32_t fields = load_le32(reinterpret_cast<const std::byte*>(&header));  // type, flags, hlen, pdo
+  const size_t size = header.plen;
+  const bool is_alone = fields == kAlone && size == sizeof(CapsuleCmd);
+  const bool has_data = fields == kWithData && size - sizeof(CapsuleCmd) - 1 < kInCapsuleMax;
+  if ((!is_alone && !has_data) || !session.is_plain()) return std::nullopt;
+  return Layout{sizeof(CapsuleCmd), sizeof(CapsuleCmd), size - sizeof(CapsuleCmd), size, false};
+}
 
 /// Requires: the PDU is no H2CTermReq.
 std::expected<Layout, Violation> check_common_header(const CommonHeader& header, const Session& session);

@@ -2,12 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include "base/prng.h"
+
 namespace weft::tcp {
 namespace {
 
 constexpr Session kFresh{};
 constexpr Session kPlain{.is_initialized = true, .maxh2cdata = 65536};
-constexpr Session kDigests{.is_initialized = true, .has_header_digest = true, .has_data_digest = true, .maxh2cdata = 65536};
+constexpr Session kDigests{.is_initialized = true,
+                           .has_header_digest = true,
+                           .has_data_digest = true,
+                           .maxh2cdata = 65536,
+                           .c2h_header = {.type = uint8_t(PduType::kC2hData), .flags = kFlagHdgst | kFlagDdgst, .hlen = 24, .pdo = 28, .plen = 32}};
 
 CommonHeader header(PduType type, uint8_t flags, uint8_t hlen, uint8_t pdo, uint32_t plen) {
   return {.type = uint8_t(type), .flags = flags, .hlen = hlen, .pdo = pdo, .plen = plen};
@@ -164,6 +170,32 @@ TEST(H2cDataRule, WantsTheLastFlagAtTheEnd) {
   EXPECT_EQ(check_h2c_data(pdu, layout, kPlain, &transfer).error(), kSequence);
   pdu.ch.flags = kFlagLast;
   EXPECT_TRUE(check_h2c_data(pdu, layout, kPlain, &transfer).has_value());
+}
+
+bool operator==(const Layout& one, const Layout& other) {
+  return one.header_size == other.header_size && one.data_offset == other.data_offset && one.data_size == other.data_size &&
+         one.size == other.size && one.has_data_digest == other.has_data_digest;
+}
+
+TEST(PlainCapsule, IsNothingOrWhatTheRulesSay) {
+  Prng prng{1};
+  size_t plain = 0;
+  for (const Session& session : {kFresh, kPlain, kDigests}) {
+    for (int i = 0; i < 20000; ++i) {
+      CommonHeader tried = header(kCmd, 0, 72, prng.below(2) == 0 ? 0 : 72, uint32_t(70 + prng.below(2) * prng.below(10000)));
+      if (prng.below(4) == 0) tried.plen = uint32_t(72 + (prng.below(2) == 0 ? 0 : 8192 + prng.below(3)));
+      if (prng.below(4) == 0) reinterpret_cast<uint8_t*>(&tried)[prng.below(sizeof tried)] = uint8_t(prng.below(256));
+      const auto found = plain_capsule(tried, session);
+      if (!found) continue;
+      ++plain;
+      const auto checked = check_common_header(tried, session);
+      ASSERT_TRUE(checked.has_value());
+      ASSERT_TRUE(*found == *checked);
+    }
+  }
+  EXPECT_GT(plain, 2000u);
+  EXPECT_TRUE(plain_capsule(header(kCmd, 0, 72, 0, 72), kPlain).has_value());
+  EXPECT_TRUE(plain_capsule(header(kCmd, 0, 72, 72, 72 + 8192), kPlain).has_value());
 }
 
 }  // namespace

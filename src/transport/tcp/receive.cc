@@ -10,16 +10,6 @@
 
 namespace weft::tcp {
 
-size_t Connection::received(std::span<const std::byte> bytes, Instant) {
-  size_t used = 0;
-  while (used < bytes.size() && wish_ == net::Wish::kStay) {
-    const size_t step = receive_some(bytes.subspan(used));
-    if (step == 0) break;
-    used += step;
-  }
-  return wish_ == net::Wish::kStay ? used : bytes.size();
-}
-
 std::span<std::byte> Connection::direct() {
   if (phase_ != Phase::kPayload) return {};
   return incoming_->data.subspan(transfer_of(*incoming_).next_offset, payload_left_);
@@ -31,82 +21,16 @@ Connection::Transfer& Connection::transfer_of(nvmf::Command& command) {
   return *std::launder(reinterpret_cast<Transfer*>(command.io.scratch));
 }
 
-size_t Connection::receive_some(std::span<const std::byte> bytes) {
-  switch (phase_) {
-    case Phase::kPdu: return receive_pdu(bytes);
-    case Phase::kPayload: return receive_payload(bytes);
-    case Phase::kPayloadDigest: return receive_payload_digest(bytes);
-  }
-  return 0;
-}
-
-size_t Connection::receive_pdu(std::span<const std::byte> bytes) {
-  const auto* common = view<CommonHeader>(bytes);
-  if (common == nullptr) {
-    WEFT_PROBE("tcp/common-header-in-parts");
-    return 0;
-  }
-  if (PduType(common->type) == PduType::kH2cTermReq) {  // whatever it says: the peer has ended, nothing is answered
-    WEFT_PROBE("tcp/peer-terminates");
-    shared_.counters.peer_terminations.add(1);
-    const auto* request = view<TermReq>(bytes);  // may not have come as a whole
-    tell(EventLog::Kind::kTermination, "the peer ends the connection, FES {} FEI {:x}h", request ? uint16_t{request->fes} : 0,
-         request ? uint32_t{request->fei} : 0);
-    wish_for(net::Wish::kClose);
-    return 0;
-  }
-  const auto layout = check_common_header(*common, session_);
-  if (!layout) {
-    terminate(layout.error(), bytes_of(*common));
-    return 0;
-  }
-  if (bytes.size() < layout->header_size) {
-    WEFT_PROBE("tcp/header-in-parts");
-    return 0;
-  }
-  const auto header = bytes.first(common->hlen);
-  if (layout->header_size > header.size()) {
-    const uint32_t digest = load_le32(bytes.data() + header.size());
-    if (digest != crc32c(header) && !WEFT_PLANTED("header-digest-unchecked")) {
-      WEFT_PROBE("tcp/header-digest-wrong");
-      terminate({Fes::kHeaderDigestError, digest}, header);
-      return 0;
-    }
-  }
-  if (PduType(common->type) == PduType::kH2cData) return receive_h2c_data(bytes, *layout);
-  if (bytes.size() < layout->size) {
-    WEFT_PROBE("tcp/capsule-in-parts");
-    return 0;
-  }
-  const auto pdu = bytes.first(layout->size);
-  return PduType(common->type) == PduType::kIcReq ? receive_ic_req(pdu, *layout) : receive_capsule(pdu, *layout);
-}
-
-size_t Connection::receive_ic_req(std::span<const std::byte> pdu, const Layout& layout) {
-  const auto& request = *view<IcReq>(pdu);
-  if (const auto checked = check_ic_req(request); !checked) {
-    terminate(checked.error(), pdu);
-    return 0;
-  }
-  session_.is_initialized = true;
-  session_.has_header_digest = (request.dgst & kDigestHeader) != 0;
-  session_.has_data_digest = (request.dgst & kDigestData) != 0;
-  session_.data_alignment = (request.hpda + 1u) * 4;
-  // Lent memory could change between the digest and the send.
-  if (session_.has_data_digest) queue_.forbid_lending();
-  append_ic_resp(request.dgst);
-  return layout.size;
-}
-
-size_t Connection::receive_capsule(std::span<const std::byte> pdu, const Layout& layout) {
+[[gnu::always_inline]] inline size_t Connection::receive_capsule(std::span<const std::byte> pdu, const Layout& layout) {
   if (!takes_commands_) return layout.size;
-  const auto& capsule = *view<CapsuleCmd>(pdu);
-  nvmf::Command* command = stalled_ != nullptr ? std::exchange(stalled_, nullptr) : queue_.begin(capsule.sqe);
+  const auto& capsule = reinterpret_cast<const CapsuleCmd&>(*pdu.data());  // the layout says that it is there
+  nvmf::Command* command = stalled_ == nullptr ? queue_.begin(capsule.sqe) : std::exchange(stalled_, nullptr);
   if (command == nullptr) {  // more outstanding than the queue holds
     terminate({Fes::kSequenceError}, bytes_of(capsule));
     return 0;
   }
-  auto descriptor = describe_data(capsule.sqe.sgl, {layout.data_size, queue_.in_capsule_max(capsule.sqe)});
+  const uint32_t size_max = layout.data_size > 0 ? queue_.in_capsule_max(capsule.sqe) : 0;
+  auto descriptor = describe_data(capsule.sqe.sgl, {layout.data_size, size_max});
   auto data = pdu.subspan(layout.data_offset, layout.data_size);
   if (layout.has_data_digest && descriptor.error.ok() && !is_data_digest_right(pdu, layout)) {
     WEFT_PROBE("tcp/capsule-digest-wrong");
@@ -119,6 +43,98 @@ size_t Connection::receive_capsule(std::span<const std::byte> pdu, const Layout&
     is_paused_ = true;
     return 0;
   }
+  return layout.size;
+}
+
+[[gnu::always_inline]] inline size_t Connection::receive_pdu(std::span<const std::byte> bytes) {
+  const auto* common = view<CommonHeader>(bytes);
+  if (common == nullptr) {
+    WEFT_PROBE("tcp/common-header-in-parts");
+    return 0;
+  }
+  const auto plain = plain_capsule(*common, session_);
+  if (!plain) return receive_unusual_pdu(bytes, *common);
+  if (bytes.size() < plain->size) {
+    WEFT_PROBE("tcp/capsule-in-parts");
+    return 0;
+  }
+  return receive_capsule(bytes.first(plain->size), *plain);
+}
+
+inline size_t Connection::receive_some(std::span<const std::byte> bytes) {
+  switch (phase_) {
+    case Phase::kPdu: return receive_pdu(bytes);
+    case Phase::kPayload: return receive_payload(bytes);
+    case Phase::kPayloadDigest: return receive_payload_digest(bytes);
+  }
+  return 0;
+}
+
+size_t Connection::received(std::span<const std::byte> bytes, Instant) {
+  size_t used = 0;
+  while (used < bytes.size() && wish_ == net::Wish::kStay) {
+    const size_t step = receive_some(bytes.subspan(used));
+    if (step == 0) break;
+    used += step;
+  }
+  return wish_ == net::Wish::kStay ? used : bytes.size();
+}
+
+size_t Connection::receive_unusual_pdu(std::span<const std::byte> bytes, const CommonHeader& common) {
+  if (PduType(common.type) == PduType::kH2cTermReq) {  // whatever it says: the peer has ended, nothing is answered
+    WEFT_PROBE("tcp/peer-terminates");
+    shared_.counters.peer_terminations.add(1);
+    const auto* request = view<TermReq>(bytes);  // may not have come as a whole
+    tell(EventLog::Kind::kTermination, "the peer ends the connection, FES {} FEI {:x}h", request ? uint16_t{request->fes} : 0,
+         request ? uint32_t{request->fei} : 0);
+    wish_for(net::Wish::kClose);
+    return 0;
+  }
+  const auto layout = check_common_header(common, session_);
+  if (!layout) {
+    terminate(layout.error(), bytes_of(common));
+    return 0;
+  }
+  if (bytes.size() < layout->header_size) {
+    WEFT_PROBE("tcp/header-in-parts");
+    return 0;
+  }
+  const auto header = bytes.first(common.hlen);
+  if (layout->header_size > header.size()) {
+    const uint32_t digest = load_le32(bytes.data() + header.size());
+    if (digest != crc32c(header) && !WEFT_PLANTED("header-digest-unchecked")) {
+      WEFT_PROBE("tcp/header-digest-wrong");
+      terminate({Fes::kHeaderDigestError, digest}, header);
+      return 0;
+    }
+  }
+  if (PduType(common.type) == PduType::kH2cData) return receive_h2c_data(bytes, *layout);
+  if (bytes.size() < layout->size) {
+    WEFT_PROBE("tcp/capsule-in-parts");
+    return 0;
+  }
+  const auto pdu = bytes.first(layout->size);
+  return PduType(common.type) == PduType::kIcReq ? receive_ic_req(pdu, *layout) : receive_capsule(pdu, *layout);
+}
+
+size_t Connection::receive_ic_req(std::span<const std::byte> pdu, const Layout& layout) {
+  const auto& request = *view<IcReq>(pdu);
+  if (const auto checked = check_ic_req(request); !checked) {
+    terminate(checked.error(), pdu);
+    return 0;
+  }
+  session_.is_initialized = true;
+  session_.has_header_digest = (request.dgst & kDigestHeader) != 0;
+  session_.has_data_digest = (request.dgst & kDigestData) != 0;
+  const size_t header_size = sizeof(DataPdu) + (session_.has_header_digest ? kDigestSize : 0);
+  const size_t alignment = (request.hpda + 1u) * 4;  // any number of dwords
+  CommonHeader& c2h = session_.c2h_header;
+  c2h.flags = uint8_t((session_.has_header_digest ? kFlagHdgst : 0) | (session_.has_data_digest ? kFlagDdgst : 0));
+  c2h.pdo = uint8_t((header_size + alignment - 1) / alignment * alignment);
+  c2h.plen = c2h.pdo + uint32_t(session_.has_data_digest ? kDigestSize : 0);
+  // Lent memory could change between the digest and the send.
+  if (session_.has_data_digest) queue_.forbid_lending();
+  append_ic_resp(request.dgst);
   return layout.size;
 }
 

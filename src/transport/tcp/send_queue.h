@@ -13,8 +13,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
 #include <vector>
+
+#include "base/assert.h"
 
 namespace weft::nvmf {
 struct Command;
@@ -51,15 +54,16 @@ class SendQueue {
 
   /// Room for `size` contiguous bytes at the end, to be filled before the next call. Requires: 0 < size <= kAppendMax.
   std::span<std::byte> append(size_t size);
-  /// Data to be sent after what was appended. Lent until take_done() gives a command marked later, or clear().
-  void append_data(std::span<const std::byte> data, DataKind kind);
+  /// Likewise, and `data` to be sent after it: lent until take_done() gives a command marked later, or clear(). `size` may be 0. `done`: mark() it behind
+  /// the data.
+  std::span<std::byte> append(size_t size, std::span<const std::byte> data, DataKind kind, nvmf::Command* done = nullptr);
   /// take_done() gives `command` when everything before this has been sent.
   void mark(nvmf::Command& command);
 
   /// Bytes that wait.
   size_t size() const { return size_; }
-  /// The front of the queue, as far as `room` reaches; returns the part of `room` used.
-  std::span<const iovec> gather(std::span<iovec> room) const;
+  /// The front of the queue, as far as `room` reaches, or to the end of the data that reaches `bytes_max`; returns the part of `room` used.
+  std::span<const iovec> gather(std::span<iovec> room, size_t bytes_max) const;
   /// `bytes` more of the front have left. Then take_done() until it gives null. Requires: bytes <= size().
   void sent(size_t bytes);
   /// The next command whose last byte has left, or null. Also without sent(), for a mark with nothing before it.
@@ -73,9 +77,9 @@ class SendQueue {
   static constexpr size_t kPieces = 72;
   /// What follows the header bytes up to `header_end`.
   struct Piece {
-    const std::byte* data;  // null: none
+    const std::byte* data;
     nvmf::Command* done;    // null: none
-    uint32_t length;
+    uint32_t length;        // 0: no data, only `done`
     uint16_t header_end;
     DataKind kind;
   };
@@ -91,10 +95,11 @@ class SendQueue {
   static Chunk* chunk_of(const std::unique_ptr<BlockPool::Block>& block);
   Chunk& add_chunk();
   void drop_head();
-  Piece& add_piece();
-  /// Moves the cursor over at most `limit` bytes; returns over how many.
-  size_t consume_headers(uint16_t end);
-  void protect_cut(const Piece& piece);
+  /// The cursor is behind the pieces of the head chunk, if there is one: on to the next. False: there is none, or the budget ends before it.
+  bool pass_chunk();
+  /// The budget ends inside `piece`: moves the cursor to its end.
+  void cut(const Piece& piece);
+  void forget_cut();
 
   BlockPool& pool_;
   std::unique_ptr<BlockPool::Block> head_;  // owns the chain
@@ -104,11 +109,58 @@ class SendQueue {
   // The cursor: what of the head chunk has left.
   uint16_t piece_ = 0;
   uint16_t header_at_ = 0;
-  uint32_t data_at_ = 0;
+  uint32_t data_at_ = 0;  // not 0: a send has ended inside the data of the cursor's piece
   // A copy of bytes [torn_from_, torn_until_) of the cursor's piece.
   std::unique_ptr<BlockPool::Block> torn_;
   uint32_t torn_from_ = 0;
   uint32_t torn_until_ = 0;
 };
+
+[[gnu::always_inline]] inline std::span<std::byte> SendQueue::append(size_t size) {
+  WEFT_ASSERT(size > 0 && size <= kAppendMax);
+  Chunk* chunk = tail_;
+  if (chunk == nullptr || chunk->header_size + size > chunk->headers.size()) chunk = &add_chunk();
+  const std::span room{chunk->headers.data() + chunk->header_size, size};
+  chunk->header_size += uint16_t(size);
+  size_ += size;
+  return room;
+}
+
+[[gnu::always_inline]] inline std::span<std::byte> SendQueue::append(size_t size, std::span<const std::byte> data, DataKind kind, nvmf::Command* done) {
+  WEFT_ASSERT(size <= kAppendMax && !data.empty());
+  Chunk* chunk = tail_;
+  if (chunk == nullptr || chunk->header_size + size > chunk->headers.size() || chunk->piece_count == kPieces) chunk = &add_chunk();
+  const std::span room{chunk->headers.data() + chunk->header_size, size};
+  chunk->header_size += uint16_t(size);
+  chunk->pieces[chunk->piece_count++] = {
+      .data = data.data(), .done = done, .length = uint32_t(data.size()), .header_end = chunk->header_size, .kind = kind};
+  size_ += size + data.size();
+  return room;
+}
+
+inline SendQueue::Chunk* SendQueue::chunk_of(const std::unique_ptr<BlockPool::Block>& block) {
+  return block == nullptr ? nullptr : std::launder(reinterpret_cast<Chunk*>(block->bytes.data()));
+}
+
+inline nvmf::Command* SendQueue::take_done() {
+  for (;;) {
+    const Chunk* chunk = chunk_of(head_);
+    if (chunk == nullptr || piece_ == chunk->piece_count) {
+      if (!pass_chunk()) return nullptr;
+      continue;
+    }
+    const Piece& piece = chunk->pieces[piece_];
+    const uint64_t rest = uint64_t{piece.header_end} + piece.length - header_at_ - data_at_;
+    if (budget_ < rest) {
+      cut(piece);
+      return nullptr;
+    }
+    budget_ -= rest;
+    header_at_ = piece.header_end;
+    ++piece_;
+    if (data_at_ != 0) forget_cut();
+    if (piece.done != nullptr) return piece.done;
+  }
+}
 
 }  // namespace weft::tcp

@@ -21,10 +21,10 @@ void append(SendQueue& queue, std::string_view text) { std::memcpy(queue.append(
 std::span<const std::byte> bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
 
 /// Takes at most `limit` bytes of the front, as a socket would.
-std::string take(SendQueue& queue, size_t limit, size_t iovec_count = 64) {
+std::string take(SendQueue& queue, size_t limit, size_t iovec_count = 64, size_t bytes_max = SIZE_MAX) {
   std::vector<iovec> room(iovec_count);
   std::string taken;
-  for (const iovec& piece : queue.gather(room)) {
+  for (const iovec& piece : queue.gather(room, bytes_max)) {
     const size_t count = std::min(piece.iov_len, limit - taken.size());
     taken.append(static_cast<const char*>(piece.iov_base), count);
   }
@@ -40,7 +40,7 @@ TEST(SendQueue, ResponsesWithoutDataBetweenThemAreOnePiece) {
   append(queue, "two");
   queue.mark(command(2));
   std::vector<iovec> room(8);
-  EXPECT_EQ(queue.gather(room).size(), 1u);
+  EXPECT_EQ(queue.gather(room, SIZE_MAX).size(), 1u);
   EXPECT_EQ(take(queue, 100), "onetwo");
   EXPECT_EQ(queue.take_done(), &command(1));
   EXPECT_EQ(queue.take_done(), &command(2));
@@ -53,7 +53,7 @@ TEST(SendQueue, ACommandIsDoneOnlyWhenItsLastByteHasLeft) {
   SendQueue queue(pool);
   const std::string data = "0123456789";
   append(queue, "head");
-  queue.append_data(bytes(data), DataKind::kStable);
+  queue.append(0, bytes(data), DataKind::kStable);
   append(queue, "digest");
   queue.mark(command(1));
   EXPECT_EQ(take(queue, 14), "head0123456789");
@@ -77,7 +77,7 @@ TEST(SendQueue, ABlockThatASendCutsIsSentAsItWas) {
   BlockPool pool;
   SendQueue queue(pool);
   std::string media(3 * 4096, 'a');
-  queue.append_data(bytes(media), DataKind::kLent);
+  queue.append(0, bytes(media), DataKind::kLent);
   queue.mark(command(1));
   EXPECT_EQ(take(queue, 4096 + 100), std::string(4096 + 100, 'a'));
   EXPECT_EQ(queue.take_done(), nullptr);
@@ -92,12 +92,12 @@ TEST(SendQueue, StableDataIsNotCopiedAtACut) {
   BlockPool pool;
   SendQueue queue(pool);
   std::string data(4096, 'a');
-  queue.append_data(bytes(data), DataKind::kStable);
+  queue.append(0, bytes(data), DataKind::kStable);
   queue.mark(command(1));
   take(queue, 100);
   EXPECT_EQ(queue.take_done(), nullptr);
   std::vector<iovec> room(8);
-  ASSERT_EQ(queue.gather(room).size(), 1u);
+  ASSERT_EQ(queue.gather(room, SIZE_MAX).size(), 1u);
   EXPECT_EQ(room[0].iov_base, data.data() + 100);
 }
 
@@ -113,6 +113,23 @@ TEST(SendQueue, ElementsMayBeAddedBetweenTwoDoneCommands) {
   EXPECT_EQ(queue.take_done(), nullptr);
   EXPECT_EQ(take(queue, 1), "b");
   EXPECT_EQ(queue.take_done(), &command(2));
+}
+
+TEST(SendQueue, OneSendEndsWithTheDataThatReachesItsBytes) {
+  BlockPool pool;
+  SendQueue queue(pool);
+  const std::string data(3000, 'd');
+  for (size_t i = 0; i < 4; ++i) {
+    append(queue, "head");
+    queue.append(0, bytes(data), DataKind::kStable, &command(i));
+  }
+  std::vector<iovec> room(64);
+  EXPECT_EQ(queue.gather(room, 1).size(), 2u);
+  EXPECT_EQ(queue.gather(room, 3001).size(), 4u);
+  EXPECT_EQ(take(queue, 100, 64, 3000), "head" + std::string(96, 'd'));
+  EXPECT_EQ(queue.take_done(), nullptr);
+  EXPECT_EQ(queue.gather(room, 3000).size(), 1u);  // the rest of what a send has cut
+  EXPECT_EQ(take(queue, 100000).size(), 4 * 3004u - 100);
 }
 
 TEST(SendQueue, AnySplitGivesTheSameBytesAndTheSameOrder) {
@@ -132,19 +149,23 @@ TEST(SendQueue, AnySplitGivesTheSameBytesAndTheSameOrder) {
       const std::string head(1 + prng.below(160), char('0' + marked % 10));
       append(queue, head);
       expected += head;
-      if (prng.below(2) == 0) {
+      const bool has_data = prng.below(2) == 0;
+      const bool ends_with_data = has_data && prng.below(2) == 0;
+      if (has_data) {
         const size_t length = 1 + prng.below(9000);
-        queue.append_data(bytes(data).first(length), prng.below(2) == 0 ? DataKind::kLent : DataKind::kStable);
+        queue.append(0, bytes(data).first(length), prng.below(2) == 0 ? DataKind::kLent : DataKind::kStable,
+                          ends_with_data ? &command(marked) : nullptr);
         expected += data.substr(0, length);
       }
-      queue.mark(command(marked++));
+      if (!ends_with_data) queue.mark(command(marked));
+      ++marked;
       if (prng.below(3) == 0) {
-        got += take(queue, 1 + prng.below(12000), 1 + prng.below(5));
+        got += take(queue, 1 + prng.below(12000), 1 + prng.below(5), 1 + prng.below(20000));
         drain();
       }
     }
     while (queue.size() > 0) {
-      got += take(queue, 1 + prng.below(12000), 1 + prng.below(5));
+      got += take(queue, 1 + prng.below(12000), 1 + prng.below(5), 1 + prng.below(20000));
       drain();
     }
     EXPECT_TRUE(got == expected);
