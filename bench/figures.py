@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The figures of the issue's table: those that the yardstick has in its report, and those that are no ratio of throughputs, which are measured here.
+"""The figures that have targets: those that the yardstick has in its report, and those that are no ratio of throughputs, which are measured here.
 
 Prints each with what it must be at least or at most, and whether it is; fails only when one cannot be had. `--json FILE` adds them to the yardstick's
 report there; ratios, the round trip and digests are taken from it. Servers run on CPU 0 and clients on CPU 1, as in the yardstick.
@@ -18,7 +18,7 @@ from harness.servers import Failed, Servers
 
 
 def ratio_figures(results):
-    """Of the yardstick's workloads that the issue names."""
+    """Of the yardstick's workloads that have a target."""
     figures = []
     for result in results:
         column = result["columns"].get("weft")

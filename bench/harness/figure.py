@@ -1,4 +1,4 @@
-"""One figure of the issue's table: what was measured, what it must be, and whether it is."""
+"""One figure that has a target: what was measured, what it must be, and whether it is."""
 import dataclasses
 
 

@@ -1,5 +1,5 @@
 """The plot: for each workload a bar for each target, as its share of the ceiling, with whiskers from the least to the most of the rounds, and a mark where
-the issue's "at least" is. Written as SVG by hand; light and dark follow the reader's setting."""
+the target's "at least" is. Written as SVG by hand; light and dark follow the reader's setting."""
 from xml.sax.saxutils import escape
 
 LEFT, WIDTH, BAR, GAP, TOP = 250, 560, 14, 14, 78

@@ -12,7 +12,7 @@ class Workload:
     ceiling: str = "raw cold"  # the column that 1.0 stands for; "plain": the same target without digests
     medium: str = "ram"
     digests: bool = False
-    bound: float | None = None  # the "at least"; None: it names none
+    bound: float | None = None  # the target's "at least"; None: there is none
     aim: float | None = None
 
     def io_flags(self):

@@ -45,6 +45,19 @@ TEST(Crc32c, IsThatOfTheBitsAtEveryShortLengthAndAlignment) {
   }
 }
 
+TEST(Crc32c, OfACopyIsThatOfTheBits) {
+  Prng prng{2};
+  std::array<std::byte, 4096 + 1> from;
+  for (std::byte& byte : from) byte = std::byte(prng.below(256));
+  for (size_t size = 0; size <= 4096; size += size < 1100 ? 1 : 749) {
+    std::array<std::byte, 4096 + 2> to{};
+    const auto part = std::span<const std::byte>(from).subspan(size % 2, size);
+    ASSERT_EQ(copy_with_crc32c(to.data(), part), crc32c_by_bits(part)) << size;
+    ASSERT_TRUE(std::ranges::equal(part, std::span(to).first(size))) << size;
+    ASSERT_EQ(to[size], std::byte{0}) << size;
+  }
+}
+
 TEST(Crc32c, IsTheSameInPartsAsInOne) {
   Crc32c crc;
   crc.update(bytes_from("1234"));

@@ -26,7 +26,7 @@ struct Limits {
   uint32_t account_part = 4;                 // a controller takes one part in so many of what is free in a share that hosts can hold
   uint32_t receive_buffer_bytes = 256 << 10; // per reactor
   uint32_t send_iovecs = 1024;               // per send
-  uint32_t send_bytes = 256 << 10;           // per send: what one connection gets of a cycle; one more piece of data may begin before it is reached
+  uint32_t send_bytes = 768 << 10;           // per send: what one connection gets of a cycle; one more piece of data may begin before it is reached
   uint32_t async_events = 4;                 // outstanding Asynchronous Event Requests; AERL + 1
   uint32_t aborts = 4;                       // outstanding Abort commands; ACL + 1
   uint32_t error_log_entries = 64;           // per controller; ELPE + 1

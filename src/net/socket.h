@@ -52,7 +52,7 @@ class Socket final : private SocketTurn, private StreamEvents, public Outlet {
  private:
   void on_readable() override { sockets_.make_ready(*this); }
   void on_writable() override {
-    if (std::exchange(is_blocked_, false)) sockets_.make_dirty(*this);
+    if (std::exchange(is_blocked_, false)) sockets_.send_rest(*this);
   }
   Rest receive_once() override;
   Rest send_once() override;

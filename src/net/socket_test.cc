@@ -301,6 +301,36 @@ TEST_F(SocketTest, CallsOnTimeAtTheDeadlineAndNotBefore) {
   EXPECT_EQ(protocol_.times, 1u);
 }
 
+/// Sends so many times, and writes its name each time.
+class Sender final : public SocketTurn {
+ public:
+  Sender(char name, int sends, std::string& order) : name_(name), left_(sends), order_(order) {}
+
+ private:
+  Rest receive_once() override { return Rest::kNone; }
+  Rest send_once() override {
+    order_ += name_;
+    return --left_ > 0 ? Rest::kMore : Rest::kNone;
+  }
+  char name_;
+  int left_;
+  std::string& order_;
+};
+
+TEST_F(SocketTest, TheRestOfALongAnswerGoesBehindWhatIsNew) {
+  connect({});
+  std::string order;
+  Sender one('a', 3, order), other('b', 1, order);
+  sockets_.make_dirty(one);
+  EXPECT_EQ(sockets_.flush(), 2u);  // one turn, and one that waits
+  sockets_.make_dirty(other);
+  sockets_.make_dirty(one);  // waits already
+  EXPECT_EQ(sockets_.flush(), 3u);
+  EXPECT_EQ(sockets_.flush(), 1u);
+  EXPECT_EQ(sockets_.flush(), 0u);
+  EXPECT_EQ(order, "abaa");
+}
+
 TEST_F(SocketTest, ABusyConnectionGetsOneReceivePerCycle) {
   connect({.segment_bytes = 2});
   say("\1a\1b\1c");

@@ -57,11 +57,12 @@ size_t Sockets::poll() {
 
 size_t Sockets::flush() {
   size_t sent = 0;
-  for (size_t turns = dirty_count_; turns > 0 && !dirty_.empty(); --turns) {
-    SocketTurn& socket = *dirty_.pop_front();
+  for (size_t turns = dirty_count_; turns > 0 && dirty_count_ > 0; --turns) {
+    SocketTurn* next = dirty_.pop_front();
+    if (next == nullptr) next = rests_.pop_front();
     --dirty_count_;
     ++sent;
-    if (socket.send_once() == SocketTurn::Rest::kMore) make_dirty(socket);
+    if (next->send_once() == SocketTurn::Rest::kMore) send_rest(*next);
   }
   return sent + dirty_count_;
 }
@@ -75,6 +76,12 @@ void Sockets::make_ready(SocketTurn& socket) {
 void Sockets::make_dirty(SocketTurn& socket) {
   if (socket.dirty_link_.is_linked()) return;
   dirty_.push_back(socket);
+  ++dirty_count_;
+}
+
+void Sockets::send_rest(SocketTurn& socket) {
+  if (socket.dirty_link_.is_linked()) return;
+  rests_.push_back(socket);
   ++dirty_count_;
 }
 

@@ -81,6 +81,8 @@ class Sockets final : public Poller {
 
   void make_ready(SocketTurn& socket);
   void make_dirty(SocketTurn& socket);
+  /// Likewise for the rest of what it has begun to send: behind those that have not had their turn yet, which lets short answers pass long ones.
+  void send_rest(SocketTurn& socket);
   void forget(SocketTurn& socket);
 
  private:
@@ -91,8 +93,9 @@ class Sockets final : public Poller {
   PartialPool partials_;
   IntrusiveList<SocketTurn, &SocketTurn::ready_link_> ready_;
   IntrusiveList<SocketTurn, &SocketTurn::dirty_link_> dirty_;
+  IntrusiveList<SocketTurn, &SocketTurn::dirty_link_> rests_;  // to be sent behind dirty_
   size_t ready_count_ = 0;
-  size_t dirty_count_ = 0;
+  size_t dirty_count_ = 0;  // of both
 };
 
 }  // namespace weft::net

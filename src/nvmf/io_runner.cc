@@ -77,7 +77,7 @@ void IoRunner::succeed(Command& command) {
 void IoRunner::start_read(Queue& queue, Command& command) {
   NamespaceView& view = *command.target_view;
   if (const nvme::Status available = availability(view.ns(), command.sqe); !available.ok()) return queue.complete(command, available);
-  if (queue.may_lend()) command.response_data = view.channel().lend(command.sqe.slba(), command.sqe.block_count());
+  if (command.transfer_length <= queue.lent_max()) command.response_data = view.channel().lend(command.sqe.slba(), command.sqe.block_count());
   if (command.response_data.empty()) {
     command.share = Share::kRead;
     return queue.want_buffer(command);  // goes on at start() with command.data

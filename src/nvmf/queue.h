@@ -64,9 +64,9 @@ class Queue final : private BufferWaiter {
   /// The command of a transfer tag while it is kReceiving, else null (an unknown or stale tag).
   Command* find_receiving(uint16_t tag);
   static uint16_t tag_of(const Command& command) { return SlotTable::tag_of(command); }
-  /// Reads are never answered from lent media memory from now on: the transport needs bytes that hold still (a data digest).
-  void forbid_lending() { may_lend_ = false; }
-  bool may_lend() const { return may_lend_; }
+  /// Reads of more than `bytes` are not answered from lent media memory from now on: the transport needs them in a buffer. 0: none is.
+  void lend_at_most(uint32_t bytes) { lent_max_ = bytes; }
+  uint32_t lent_max() const { return lent_max_; }
   /// The connection is gone: nothing is sent or received any more, every command comes home; then ops.on_detached(). Once.
   void detach();
 
@@ -190,7 +190,7 @@ class Queue final : private BufferWaiter {
   uint16_t qid_ = 0;
   uint16_t sqhd_ = 0;
   bool is_sq_flow_control_disabled_ = false;
-  bool may_lend_ = true;
+  uint32_t lent_max_ = UINT32_MAX;  // bytes
   bool is_closing_ = false;  // the transport was asked to close
   bool is_leaving_ = false;  // told the controller that it goes
   bool is_ending_ = false;   // detached, or a Disconnect waits: the last command to go is waited for

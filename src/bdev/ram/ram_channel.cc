@@ -47,7 +47,7 @@ RamChannel::~RamChannel() {
 
 std::span<const std::byte> RamChannel::lend(uint64_t block, uint64_t block_count) {
   const auto blocks = range(block, block_count);
-  // No more than the processor fetches at a time; the rest of a block follows by itself while its beginning is copied. Measured: docs/performance.md.
+  // The first lines only: that is what was measured to pay (docs/performance.md).
 #pragma GCC unroll 8
   for (size_t line = 0; line < kPrefetchBytes; line += 64) __builtin_prefetch(blocks.data() + line);
   return blocks;

@@ -14,10 +14,6 @@
 namespace weft::platform {
 namespace {
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25  // Debian 12's headers do not have it, its kernel does
-#endif
-
 constexpr size_t kPage = 4096;
 constexpr auto kPause = std::chrono::seconds(1);
 

@@ -3,6 +3,8 @@
 // ever, a fifth of the reads per second of a large RAM disk, is saved a moment later. Only a huge page's worth whose every page is there is taken, so no
 // memory is used that was not used before. Whoever touches it in that moment waits for 2 MiB to be copied. docs/adr/0018-huge-pages-later.md.
 #pragma once
+#include <sys/mman.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
@@ -12,6 +14,10 @@
 #include <span>
 #include <thread>
 #include <vector>
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25  // Debian 12's headers do not have it, its kernel does
+#endif
 
 namespace weft::platform {
 

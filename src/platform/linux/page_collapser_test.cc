@@ -1,7 +1,6 @@
 #include "platform/linux/page_collapser.h"
 
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 
@@ -26,7 +25,7 @@ class PageCollapserTest : public ::testing::Test {
     mapped_ = static_cast<std::byte*>(mapped);
     memory_ = {mapped_ + (kHugePage - reinterpret_cast<uintptr_t>(mapped_) % kHugePage) % kHugePage, kSize};
     touch(0, kHugePage / kPage);
-    if (::madvise(memory_.data(), kHugePage, 25 /* MADV_COLLAPSE */) != 0) GTEST_SKIP() << "this kernel does not collapse pages: Linux 6.1 does";
+    if (::madvise(memory_.data(), kHugePage, MADV_COLLAPSE) != 0) GTEST_SKIP() << "this kernel does not collapse pages: Linux 6.1 does";
     collapser_.add(memory_);
     is_added_ = true;
   }

@@ -21,7 +21,7 @@ Connection::Connection(Shared& shared, ConnectionOwner& owner, nvmf::Origin orig
       accepted_(shared.shard.reactor().now()),
       progress_(accepted_) {
   WEFT_ASSERT(settings.reads_max > 0 && settings.send_entries >= kSendEntriesMin);
-  queue_.forbid_lending();  // media memory is not registered with the device
+  queue_.lend_at_most(0);  // media memory is not registered with the device
   shared_.counters.accepted.add(1);
 }
 

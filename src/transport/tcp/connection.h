@@ -96,14 +96,17 @@ class Connection final : private nvmf::TransportOps {
   // receive.cc: each returns how many bytes it has used, 0 when it needs more or the connection has ended.
   size_t receive_some(std::span<const std::byte> bytes);
   size_t receive_pdu(std::span<const std::byte> bytes);
-  /// All but a plain capsule: with digests, with padding, wrong.
+  /// All but a plain capsule: one in parts, with padding, wrong.
   size_t receive_unusual_pdu(std::span<const std::byte> bytes, const CommonHeader& common);
   size_t receive_ic_req(std::span<const std::byte> pdu, const Layout& layout);
   size_t receive_capsule(std::span<const std::byte> pdu, const Layout& layout);
   size_t receive_h2c_data(std::span<const std::byte> pdu, const Layout& layout);
   size_t receive_payload(std::span<const std::byte> bytes);
   size_t receive_payload_digest(std::span<const std::byte> bytes);
-  bool is_data_digest_right(std::span<const std::byte> pdu, const Layout& layout);
+  /// `header` with its digest; false when it is wrong, and then the connection ends.
+  bool is_header_digest_right(std::span<const std::byte> header);
+  /// Requires: the digest stands behind `data`.
+  bool is_data_digest_right(std::span<const std::byte> data);
   void payload_landed(std::span<const std::byte> bytes);
   void payload_complete();
   void terminate(Violation violation, std::span<const std::byte> header);
@@ -114,7 +117,7 @@ class Connection final : private nvmf::TransportOps {
   void respond_with_capsule(nvmf::Command& command);
   /// `done`: the command, when its data is the end of its response; else null.
   void append_c2h_data(const nvmf::Command& command, uint8_t flags, nvmf::Command* done);
-  void append_digest_of(std::span<const std::byte> data, nvmf::Command* done);
+  std::span<std::byte> append_data_with_digest(const nvmf::Command& command, size_t header_size);
   void append_capsule_resp(const nvme::Cqe& cqe);
   void append_ic_resp(uint8_t dgst);
   /// We have sent C2HTermReq: it is the last thing that we say, whatever ends the connection.

@@ -28,12 +28,36 @@ struct Session {
   bool has_header_digest = false;
   bool has_data_digest = false;
   uint32_t maxh2cdata = 0;  // bytes
+  // What follows from it. The first four bytes, TYPE, FLAGS, HLEN and PDO, of capsules as nearly all are; until ICReq no capsule has them.
+  uint32_t capsule_alone = 0;
+  uint32_t capsule_with_data = 0;
+  uint8_t capsule_header_size = sizeof(CapsuleCmd);  // with its digest
+  uint8_t data_digest_size = 0;
   /// Of a C2HData, as if it had no data: the digests' flags, and in PDO the place of the data, a multiple of (HPDA + 1) * 4.
   CommonHeader c2h_header{.type = uint8_t(PduType::kC2hData), .flags = 0, .hlen = sizeof(DataPdu), .pdo = sizeof(DataPdu), .plen = sizeof(DataPdu)};
 
-  /// Initialized, without digests.
-  bool is_plain() const { return is_initialized && c2h_header.flags == 0; }
+  /// What `dgst` and `hpda` of an ICReq that was checked ask for is agreed.
+  constexpr void agree(uint8_t dgst, uint8_t hpda);
 };
+
+constexpr void Session::agree(uint8_t dgst, uint8_t hpda) {
+  is_initialized = true;
+  has_header_digest = (dgst & kDigestHeader) != 0;
+  has_data_digest = (dgst & kDigestData) != 0;
+  const uint8_t header_flag = has_header_digest ? kFlagHdgst : 0;
+  const uint8_t data_flag = has_data_digest ? kFlagDdgst : 0;
+  const size_t header_digest_size = has_header_digest ? kDigestSize : 0;
+  data_digest_size = has_data_digest ? kDigestSize : 0;
+
+  capsule_header_size = uint8_t(sizeof(CapsuleCmd) + header_digest_size);
+  capsule_alone = uint32_t(PduType::kCapsuleCmd) | uint32_t{header_flag} << 8 | uint32_t{sizeof(CapsuleCmd)} << 16;
+  capsule_with_data = capsule_alone | uint32_t{data_flag} << 8 | uint32_t{capsule_header_size} << 24;
+
+  const size_t alignment = (hpda + 1u) * 4;  // any number of dwords
+  c2h_header.flags = header_flag | data_flag;
+  c2h_header.pdo = uint8_t((sizeof(DataPdu) + header_digest_size + alignment - 1) / alignment * alignment);
+  c2h_header.plen = uint32_t{c2h_header.pdo} + data_digest_size;
+}
 
 /// Where the parts of a checked PDU lie, bytes from its start.
 /// | header hlen | hdgst? 4 | pad | data data_size | ddgst? 4 |
@@ -45,17 +69,15 @@ struct Layout {
   bool has_data_digest;
 };
 
-/// The layout of a capsule as nearly all are: a command alone or with data right behind it, no digest anywhere. Nothing for all others, right or wrong:
-/// those are check_common_header()'s. Four fields in one compare, because this is asked for every command.
+/// The layout of a capsule as nearly all are: a command alone or with data right behind it, with the digests that are agreed. Nothing for all others,
+/// right or wrong: those are check_common_header()'s. Four fields in one compare, because this is asked for every command.
 inline std::optional<Layout> plain_capsule(const CommonHeader& header, const Session& session) {
-  constexpr uint32_t kAlone = uint32_t(PduType::kCapsuleCmd) | sizeof(CapsuleCmd) << 16;
-  constexpr uint32_t kWithData = kAlone | sizeof(CapsuleCmd) << 24;
-  const uint32_t fields = load_le32(reinterpret_cast<const std::byte*>(&header));  // type, flags, hlen, pdo
-  const size_t size = header.plen;
-  const bool is_alone = fields == kAlone && size == sizeof(CapsuleCmd);
-  const bool has_data = fields == kWithData && size - sizeof(CapsuleCmd) - 1 < kInCapsuleMax;
-  if ((!is_alone && !has_data) || !session.is_plain()) return std::nullopt;
-  return Layout{sizeof(CapsuleCmd), sizeof(CapsuleCmd), size - sizeof(CapsuleCmd), size, false};
+  const uint32_t fields = load_le32(reinterpret_cast<const std::byte*>(&header));
+  const size_t size = header.plen, header_size = session.capsule_header_size;
+  const bool is_alone = fields == session.capsule_alone && size == header_size;
+  const size_t data_size = is_alone ? 0 : size - header_size - session.data_digest_size;
+  if (!is_alone && (fields != session.capsule_with_data || data_size - 1 >= kInCapsuleMax)) return std::nullopt;
+  return Layout{header_size, header_size, data_size, size, !is_alone && session.data_digest_size > 0};
 }
 
 /// Requires: the PDU is no H2CTermReq.

@@ -2,18 +2,21 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "base/prng.h"
 
 namespace weft::tcp {
 namespace {
 
 constexpr Session kFresh{};
-constexpr Session kPlain{.is_initialized = true, .maxh2cdata = 65536};
-constexpr Session kDigests{.is_initialized = true,
-                           .has_header_digest = true,
-                           .has_data_digest = true,
-                           .maxh2cdata = 65536,
-                           .c2h_header = {.type = uint8_t(PduType::kC2hData), .flags = kFlagHdgst | kFlagDdgst, .hlen = 24, .pdo = 28, .plen = 32}};
+constexpr Session agreed(uint8_t dgst) {
+  Session session{.maxh2cdata = 65536};
+  session.agree(dgst, 0);
+  return session;
+}
+constexpr Session kPlain = agreed(0);
+constexpr Session kDigests = agreed(kDigestHeader | kDigestData);
 
 CommonHeader header(PduType type, uint8_t flags, uint8_t hlen, uint8_t pdo, uint32_t plen) {
   return {.type = uint8_t(type), .flags = flags, .hlen = hlen, .pdo = pdo, .plen = plen};
@@ -180,10 +183,15 @@ bool operator==(const Layout& one, const Layout& other) {
 TEST(PlainCapsule, IsNothingOrWhatTheRulesSay) {
   Prng prng{1};
   size_t plain = 0;
-  for (const Session& session : {kFresh, kPlain, kDigests}) {
+  const std::array sessions{kFresh, kPlain, agreed(kDigestHeader), agreed(kDigestData), kDigests};
+  for (const Session& session : sessions) {
+    const auto header_size = uint8_t(session.has_header_digest ? 76 : 72);
+    const uint8_t header_flag = session.has_header_digest ? kFlagHdgst : 0;
     for (int i = 0; i < 20000; ++i) {
-      CommonHeader tried = header(kCmd, 0, 72, prng.below(2) == 0 ? 0 : 72, uint32_t(70 + prng.below(2) * prng.below(10000)));
-      if (prng.below(4) == 0) tried.plen = uint32_t(72 + (prng.below(2) == 0 ? 0 : 8192 + prng.below(3)));
+      const bool has_data = prng.below(2) == 0;
+      const uint8_t flags = header_flag | (has_data && session.has_data_digest ? kFlagDdgst : 0);
+      CommonHeader tried = header(kCmd, flags, 72, has_data ? header_size : 0, uint32_t(header_size - 2 + prng.below(2) * prng.below(10000)));
+      if (prng.below(4) == 0) tried.plen = uint32_t(header_size + (has_data ? 8190 + prng.below(9) : 0));
       if (prng.below(4) == 0) reinterpret_cast<uint8_t*>(&tried)[prng.below(sizeof tried)] = uint8_t(prng.below(256));
       const auto found = plain_capsule(tried, session);
       if (!found) continue;
@@ -193,9 +201,13 @@ TEST(PlainCapsule, IsNothingOrWhatTheRulesSay) {
       ASSERT_TRUE(*found == *checked);
     }
   }
-  EXPECT_GT(plain, 2000u);
+  EXPECT_GT(plain, 10000u);
   EXPECT_TRUE(plain_capsule(header(kCmd, 0, 72, 0, 72), kPlain).has_value());
   EXPECT_TRUE(plain_capsule(header(kCmd, 0, 72, 72, 72 + 8192), kPlain).has_value());
+  EXPECT_TRUE(plain_capsule(header(kCmd, kFlagHdgst, 72, 0, 76), kDigests).has_value());
+  EXPECT_TRUE(plain_capsule(header(kCmd, kBoth, 72, 76, 76 + 8192 + 4), kDigests).has_value());
+  EXPECT_FALSE(plain_capsule(header(kCmd, 0, 72, 0, 72), kDigests).has_value());
+  EXPECT_FALSE(plain_capsule(header(kCmd, 0, 72, 0, 72), kFresh).has_value());
 }
 
 }  // namespace

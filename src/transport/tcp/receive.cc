@@ -32,7 +32,7 @@ Connection::Transfer& Connection::transfer_of(nvmf::Command& command) {
   const uint32_t size_max = layout.data_size > 0 ? queue_.in_capsule_max(capsule.sqe) : 0;
   auto descriptor = describe_data(capsule.sqe.sgl, {layout.data_size, size_max});
   auto data = pdu.subspan(layout.data_offset, layout.data_size);
-  if (layout.has_data_digest && descriptor.error.ok() && !is_data_digest_right(pdu, layout)) {
+  if (layout.has_data_digest && descriptor.error.ok() && !is_data_digest_right(data)) {
     WEFT_PROBE("tcp/capsule-digest-wrong");
     descriptor.error = nvme::status::kTransientTransportError;  // the connection lives, §3.3.1.2
     descriptor.kind = nvmf::DataDescriptor::Kind::kNone;
@@ -53,17 +53,14 @@ Connection::Transfer& Connection::transfer_of(nvmf::Command& command) {
     return 0;
   }
   const auto plain = plain_capsule(*common, session_);
-  if (!plain) return receive_unusual_pdu(bytes, *common);
-  if (bytes.size() < plain->size) {
-    WEFT_PROBE("tcp/capsule-in-parts");
-    return 0;
-  }
+  if (!plain || bytes.size() < plain->size) return receive_unusual_pdu(bytes, *common);
+  if (session_.has_header_digest && !is_header_digest_right(bytes.first(plain->header_size))) return 0;
   return receive_capsule(bytes.first(plain->size), *plain);
 }
 
-inline size_t Connection::receive_some(std::span<const std::byte> bytes) {
+[[gnu::always_inline]] inline size_t Connection::receive_some(std::span<const std::byte> bytes) {
   switch (phase_) {
-    case Phase::kPdu: return receive_pdu(bytes);
+    [[likely]] case Phase::kPdu: return receive_pdu(bytes);
     case Phase::kPayload: return receive_payload(bytes);
     case Phase::kPayloadDigest: return receive_payload_digest(bytes);
   }
@@ -71,13 +68,13 @@ inline size_t Connection::receive_some(std::span<const std::byte> bytes) {
 }
 
 size_t Connection::received(std::span<const std::byte> bytes, Instant) {
-  size_t used = 0;
-  while (used < bytes.size() && wish_ == net::Wish::kStay) {
-    const size_t step = receive_some(bytes.subspan(used));
+  auto rest = bytes;
+  while (!rest.empty() && wish_ == net::Wish::kStay) {
+    const size_t step = receive_some(rest);
     if (step == 0) break;
-    used += step;
+    rest = rest.subspan(step);
   }
-  return wish_ == net::Wish::kStay ? used : bytes.size();
+  return wish_ == net::Wish::kStay ? bytes.size() - rest.size() : bytes.size();
 }
 
 size_t Connection::receive_unusual_pdu(std::span<const std::byte> bytes, const CommonHeader& common) {
@@ -99,15 +96,7 @@ size_t Connection::receive_unusual_pdu(std::span<const std::byte> bytes, const C
     WEFT_PROBE("tcp/header-in-parts");
     return 0;
   }
-  const auto header = bytes.first(common.hlen);
-  if (layout->header_size > header.size()) {
-    const uint32_t digest = load_le32(bytes.data() + header.size());
-    if (digest != crc32c(header) && !WEFT_PLANTED("header-digest-unchecked")) {
-      WEFT_PROBE("tcp/header-digest-wrong");
-      terminate({Fes::kHeaderDigestError, digest}, header);
-      return 0;
-    }
-  }
+  if (layout->header_size > common.hlen && !is_header_digest_right(bytes.first(layout->header_size))) return 0;
   if (PduType(common.type) == PduType::kH2cData) return receive_h2c_data(bytes, *layout);
   if (bytes.size() < layout->size) {
     WEFT_PROBE("tcp/capsule-in-parts");
@@ -123,23 +112,23 @@ size_t Connection::receive_ic_req(std::span<const std::byte> pdu, const Layout& 
     terminate(checked.error(), pdu);
     return 0;
   }
-  session_.is_initialized = true;
-  session_.has_header_digest = (request.dgst & kDigestHeader) != 0;
-  session_.has_data_digest = (request.dgst & kDigestData) != 0;
-  const size_t header_size = sizeof(DataPdu) + (session_.has_header_digest ? kDigestSize : 0);
-  const size_t alignment = (request.hpda + 1u) * 4;  // any number of dwords
-  CommonHeader& c2h = session_.c2h_header;
-  c2h.flags = uint8_t((session_.has_header_digest ? kFlagHdgst : 0) | (session_.has_data_digest ? kFlagDdgst : 0));
-  c2h.pdo = uint8_t((header_size + alignment - 1) / alignment * alignment);
-  c2h.plen = c2h.pdo + uint32_t(session_.has_data_digest ? kDigestSize : 0);
-  // Lent memory could change between the digest and the send.
-  if (session_.has_data_digest) queue_.forbid_lending();
+  session_.agree(request.dgst, request.hpda);
+  // Lent memory could change between the digest and the send, so it is copied with the digest, and that only as far as the send queue has room.
+  if (session_.has_data_digest) queue_.lend_at_most(SendQueue::kStagedMax);
   append_ic_resp(request.dgst);
   return layout.size;
 }
 
-bool Connection::is_data_digest_right(std::span<const std::byte> pdu, const Layout& layout) {
-  const auto data = pdu.subspan(layout.data_offset, layout.data_size);
+bool Connection::is_header_digest_right(std::span<const std::byte> header) {
+  const auto covered = header.first(header.size() - kDigestSize);
+  const uint32_t digest = load_le32(header.data() + covered.size());
+  if (digest == crc32c(covered) || WEFT_PLANTED("header-digest-unchecked")) return true;
+  WEFT_PROBE("tcp/header-digest-wrong");
+  terminate({Fes::kHeaderDigestError, digest}, covered);
+  return false;
+}
+
+bool Connection::is_data_digest_right(std::span<const std::byte> data) {
   if (crc32c(data) == load_le32(data.data() + data.size()) || WEFT_PLANTED("data-digest-unchecked")) return true;
   shared_.counters.digest_errors.add(1);
   return false;

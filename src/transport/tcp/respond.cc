@@ -39,21 +39,24 @@ inline void Connection::announce() {
   const auto data = command.response_data;
   WEFT_SUSPECT(data.size() == command.transfer_length);
   if (WEFT_PLANTED("c2h-last-missing")) flags &= uint8_t(~kFlagLast);
-  // With a data digest nothing is lent by media (forbid_lending()), so what is not the pool's does not change either.
   const auto kind = command.buffer.empty() ? DataKind::kLent : DataKind::kStable;
   const size_t size = session_.c2h_header.pdo;
-  const auto room = send_queue_.append(size, data, kind, session_.has_data_digest ? nullptr : done);
+  const auto room = session_.has_data_digest ? append_data_with_digest(command, size) : send_queue_.append(size, data, kind, done);
   auto& pdu = *new (room.data()) DataPdu{.ch = session_.c2h_header, .cccid = command.cid(), .ttag = {}, .datao = {}, .datal = {}, .reserved = {}};
   pdu.ch.flags |= flags;
   pdu.ch.plen = pdu.ch.plen + uint32_t(data.size());
   pdu.datal = uint32_t(data.size());
   if (size != sizeof pdu) finish_header(room, sizeof pdu);
-  if (session_.has_data_digest) append_digest_of(data, done);
+  if (session_.has_data_digest && done != nullptr) send_queue_.mark(*done);
 }
 
-void Connection::append_digest_of(std::span<const std::byte> data, nvmf::Command* done) {
+/// Room for the header; data and digest stand behind it.
+std::span<std::byte> Connection::append_data_with_digest(const nvmf::Command& command, size_t header_size) {
+  const auto data = command.response_data;
+  if (command.buffer.empty()) return send_queue_.append_lent_with_digest(header_size, data);
+  const auto room = send_queue_.append(header_size, data, DataKind::kStable);
   store_le32(send_queue_.append(kDigestSize).data(), crc32c(data));
-  if (done != nullptr) send_queue_.mark(*done);
+  return room;
 }
 
 inline void Connection::append_capsule_resp(const nvme::Cqe& cqe) {

@@ -5,7 +5,10 @@
 #include <new>
 #include <utility>
 
+#include "base/crc32c.h"
+#include "base/endian.h"
 #include "base/simulation.h"
+#include "wire/tcp/pdu.h"
 
 namespace weft::tcp {
 
@@ -14,6 +17,11 @@ std::unique_ptr<BlockPool::Block> BlockPool::take() {
   auto block = std::move(free_.back());
   free_.pop_back();
   return block;
+}
+
+BlockPool::Block& BlockPool::stage(size_t index) {
+  if (stage_[index] == nullptr) stage_[index] = take();
+  return *stage_[index];
 }
 
 SendQueue::Chunk& SendQueue::add_chunk() {
@@ -33,6 +41,15 @@ void SendQueue::drop_head() {
   piece_ = header_at_ = 0;
 }
 
+std::span<std::byte> SendQueue::append_lent_with_digest(size_t size, std::span<const std::byte> data) {
+  WEFT_ASSERT(data.size() <= kStagedMax);
+  // The digest is written when the data is gathered, by the chunk and the place of its piece: so it stands in the same chunk.
+  if (tail_ != nullptr && tail_->header_size + size + kDigestSize > tail_->headers.size()) add_chunk();
+  const auto room = append(size, data, DataKind::kLentWithDigest);
+  append(kDigestSize);
+  return room;
+}
+
 void SendQueue::mark(nvmf::Command& command) {
   // The data's own piece serves when nothing was appended after it and its end has not been passed.
   const bool has_open_piece = tail_ != nullptr && tail_->piece_count > 0 && (tail_ != chunk_of(head_) || piece_ < tail_->piece_count);
@@ -43,10 +60,17 @@ void SendQueue::mark(nvmf::Command& command) {
   }
   Chunk* chunk = tail_;
   if (chunk == nullptr || chunk->piece_count == kPieces) chunk = &add_chunk();
-  chunk->pieces[chunk->piece_count++] = {.data = nullptr, .done = &command, .length = 0, .header_end = chunk->header_size, .kind = DataKind::kStable};
+  chunk->pieces[chunk->piece_count++] = {.data = nullptr, .done = &command, .length = 0, .header_end = chunk->header_size, .kind = DataKind::kStable, .stage = 0};
 }
 
-std::span<const iovec> SendQueue::gather(std::span<iovec> room, size_t bytes_max) const {
+const std::byte* SendQueue::stage(Chunk& chunk, Piece& piece, size_t index) {
+  piece.stage = uint8_t(index);
+  std::byte* const copy = pool_.stage(index).bytes.data();
+  store_le32(chunk.headers.data() + piece.header_end, copy_with_crc32c(copy, {piece.data, piece.length}));
+  return copy;
+}
+
+std::span<const iovec> SendQueue::gather(std::span<iovec> room, size_t bytes_max) {
   iovec* next = room.data();
   iovec* const end = next + room.size();
   const auto add = [&](const std::byte* from, size_t length) {
@@ -54,15 +78,16 @@ std::span<const iovec> SendQueue::gather(std::span<iovec> room, size_t bytes_max
   };
   size_t index = piece_, header_at = header_at_, bytes = 0;  // of data, and what of it has left: the rest is small beside it
   uint32_t data_at = data_at_;
-  for (const Chunk* chunk = chunk_of(head_); chunk != nullptr; chunk = chunk_of(chunk->next)) {
-    for (; index < chunk->piece_count && next != end && bytes < bytes_max; ++index) {
-      const Piece& piece = chunk->pieces[index];
+  size_t staged = 0;
+  for (Chunk* chunk = chunk_of(head_); chunk != nullptr; chunk = chunk_of(chunk->next)) {
+    for (; index < chunk->piece_count && next != end && bytes < bytes_max && staged < BlockPool::kStageBlocks; ++index) {
+      Piece& piece = chunk->pieces[index];
       if (piece.length == 0) continue;  // the bytes before it and those behind it are one run
       if (piece.header_end != header_at) add(chunk->headers.data() + header_at, piece.header_end - header_at);
       header_at = piece.header_end;
       bytes += piece.length;
       if (data_at == 0) {
-        add(piece.data, piece.length);
+        add(piece.kind == DataKind::kLentWithDigest ? stage(*chunk, piece, staged++) : piece.data, piece.length);
         continue;
       }
       // Only the cursor's piece can have been cut.
@@ -71,7 +96,7 @@ std::span<const iovec> SendQueue::gather(std::span<iovec> room, size_t bytes_max
       if (data_at < piece.length) add(piece.data + data_at, piece.length - data_at);
       data_at = 0;
     }
-    if (next == end || bytes >= bytes_max) break;
+    if (next == end || bytes >= bytes_max || staged == BlockPool::kStageBlocks) break;
     if (chunk->header_size != header_at) add(chunk->headers.data() + header_at, chunk->header_size - header_at);
     index = header_at = 0;
   }
@@ -105,6 +130,13 @@ void SendQueue::cut(const Piece& piece) {
   data_at_ += uint32_t(budget_ - of_header);
   budget_ = 0;
   if (piece.kind == DataKind::kStable || data_at_ % kTornUnit == 0 || data_at_ < torn_until_) return;
+  if (piece.kind == DataKind::kLentWithDigest) {
+    WEFT_PROBE("tcp/staged-block-is-cut");
+    torn_ = pool_.take_stage(piece.stage);
+    torn_from_ = 0;
+    torn_until_ = piece.length;
+    return;
+  }
   WEFT_PROBE("tcp/lent-block-is-cut");
   if (torn_ == nullptr) torn_ = pool_.take();
   torn_from_ = data_at_;

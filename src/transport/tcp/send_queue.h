@@ -4,8 +4,12 @@
 //   headers  | C2HData 24 | C2HData 24 | resp 24 resp 24 resp 24 |     one run of responses without data is one iovec
 //   pieces        data ^       data ^        done ^ done ^ done ^
 //
+// A send takes only part of what is there: to the end of the data that reaches a number of bytes, so that a connection with much to send does not keep
+// the others waiting.
+//
 // Lent data (media memory) may change until it is sent. Where a send stops inside a block of it, the rest of that block is copied, so that
-// the host never sees half of an older and half of a newer block.
+// the host never sees half of an older and half of a newer block. Lent data with a digest is copied as the send is gathered, which gives the digest in
+// passing; what a send leaves of such a piece is sent from that copy.
 #pragma once
 #include <sys/uio.h>
 
@@ -35,16 +39,25 @@ class BlockPool {
   std::unique_ptr<Block> take();
   void give_back(std::unique_ptr<Block> block) { free_.push_back(std::move(block)); }
 
+  // Where the data of one send is copied: the same blocks for all queues, one send after the other, so that they stay in the cache.
+  static constexpr size_t kStageBlocks = 128;
+  /// Requires: index < kStageBlocks.
+  Block& stage(size_t index);
+  /// Takes one of them away. Requires: stage(index) was called since.
+  std::unique_ptr<Block> take_stage(size_t index) { return std::move(stage_[index]); }
+
  private:
   std::vector<std::unique_ptr<Block>> free_;
+  std::array<std::unique_ptr<Block>, kStageBlocks> stage_;
 };
 
 /// Whether the bytes of a piece stay as they are until they are sent.
-enum class DataKind : uint8_t { kStable, kLent };
+enum class DataKind : uint8_t { kStable, kLent, kLentWithDigest };
 
 class SendQueue {
  public:
   static constexpr size_t kAppendMax = 256;  // bytes of one append()
+  static constexpr size_t kStagedMax = BlockPool::kBlockSize;  // bytes of one append_lent_with_digest()
 
   /// Outlives: `pool` outlives the queue.
   explicit SendQueue(BlockPool& pool) : pool_(pool) {}
@@ -57,13 +70,16 @@ class SendQueue {
   /// Likewise, and `data` to be sent after it: lent until take_done() gives a command marked later, or clear(). `size` may be 0. `done`: mark() it behind
   /// the data.
   std::span<std::byte> append(size_t size, std::span<const std::byte> data, DataKind kind, nvmf::Command* done = nullptr);
+  /// Likewise for lent data with its CRC32C behind it. Requires: data.size() <= kStagedMax.
+  std::span<std::byte> append_lent_with_digest(size_t size, std::span<const std::byte> data);
   /// take_done() gives `command` when everything before this has been sent.
   void mark(nvmf::Command& command);
 
   /// Bytes that wait.
   size_t size() const { return size_; }
-  /// The front of the queue, as far as `room` reaches, or to the end of the data that reaches `bytes_max`; returns the part of `room` used.
-  std::span<const iovec> gather(std::span<iovec> room, size_t bytes_max) const;
+  /// The front of the queue, as far as `room` reaches, or to the end of the data that reaches `bytes_max`; returns the part of `room` used. What it
+  /// points to stays as it is until another queue of the pool is asked.
+  std::span<const iovec> gather(std::span<iovec> room, size_t bytes_max);
   /// `bytes` more of the front have left. Then take_done() until it gives null. Requires: bytes <= size().
   void sent(size_t bytes);
   /// The next command whose last byte has left, or null. Also without sent(), for a mark with nothing before it.
@@ -82,7 +98,9 @@ class SendQueue {
     uint32_t length;        // 0: no data, only `done`
     uint16_t header_end;
     DataKind kind;
+    uint8_t stage;          // kLentWithDigest: which block has its copy, since it was gathered last
   };
+  static_assert(BlockPool::kStageBlocks <= 256);
   struct Chunk {
     std::unique_ptr<BlockPool::Block> next;
     uint16_t header_size = 0;
@@ -92,6 +110,8 @@ class SendQueue {
   };
   static_assert(sizeof(Chunk) == BlockPool::kBlockSize);
 
+  /// Copies the data of `piece` and puts its digest in place. Returns the copy.
+  const std::byte* stage(Chunk& chunk, Piece& piece, size_t index);
   static Chunk* chunk_of(const std::unique_ptr<BlockPool::Block>& block);
   Chunk& add_chunk();
   void drop_head();
@@ -133,7 +153,7 @@ class SendQueue {
   const std::span room{chunk->headers.data() + chunk->header_size, size};
   chunk->header_size += uint16_t(size);
   chunk->pieces[chunk->piece_count++] = {
-      .data = data.data(), .done = done, .length = uint32_t(data.size()), .header_end = chunk->header_size, .kind = kind};
+      .data = data.data(), .done = done, .length = uint32_t(data.size()), .header_end = chunk->header_size, .kind = kind, .stage = 0};
   size_ += size + data.size();
   return room;
 }

@@ -5,7 +5,10 @@
 #include <cstring>
 #include <string>
 
+#include "base/crc32c.h"
+#include "base/endian.h"
 #include "base/prng.h"
+#include "wire/tcp/pdu.h"
 
 namespace weft::tcp {
 namespace {
@@ -88,6 +91,61 @@ TEST(SendQueue, ABlockThatASendCutsIsSentAsItWas) {
   EXPECT_EQ(queue.take_done(), &command(1));
 }
 
+TEST(SendQueue, LentDataIsDigestedAsItIsSent) {
+  BlockPool pool;
+  SendQueue queue(pool);
+  SendQueue other(pool);
+  std::string media(4096, 'a');
+  const std::string newer(4096, 'b');
+  const auto digest = [](const std::string& text) {
+    std::string four(kDigestSize, 0);
+    store_le32(reinterpret_cast<std::byte*>(four.data()), crc32c(bytes(text)));
+    return four;
+  };
+  const auto append_one = [&](SendQueue& to) {
+    std::memcpy(to.append_lent_with_digest(4, bytes(media)).data(), "head", 4);
+    to.mark(command(1));
+  };
+  append_one(queue);
+  std::vector<iovec> room(8);
+  queue.gather(room, SIZE_MAX);  // the socket takes nothing
+  media = newer;
+  EXPECT_EQ(take(queue, 2), "he");
+  EXPECT_EQ(queue.take_done(), nullptr);
+  media.assign(4096, 'c');
+  EXPECT_EQ(take(queue, 102), "ad" + std::string(100, 'c'));
+  EXPECT_EQ(queue.take_done(), nullptr);
+  media = newer;  // too late
+  append_one(other);
+  EXPECT_EQ(take(other, 100000), "head" + newer + digest(newer));
+  EXPECT_EQ(take(queue, 50), std::string(50, 'c'));
+  EXPECT_EQ(queue.take_done(), nullptr);
+  EXPECT_EQ(take(queue, 3948), std::string(3946, 'c') + digest(std::string(4096, 'c')).substr(0, 2));
+  EXPECT_EQ(queue.take_done(), nullptr);
+  EXPECT_EQ(take(queue, 100), digest(std::string(4096, 'c')).substr(2));
+  EXPECT_EQ(queue.take_done(), &command(1));
+}
+
+TEST(SendQueue, OneSendHasAsMuchDataWithDigestsAsItHasBlocksFor) {
+  BlockPool pool;
+  SendQueue queue(pool);
+  const std::string data(512, 'd');
+  constexpr size_t kCount = 2 * BlockPool::kStageBlocks + 3;
+  for (size_t i = 0; i < kCount; ++i) {
+    queue.append_lent_with_digest(0, bytes(data));
+    queue.mark(command(i));
+  }
+  const size_t whole = take(queue, SIZE_MAX, 1024).size();
+  EXPECT_GE(whole, BlockPool::kStageBlocks * 512);
+  EXPECT_LE(whole, BlockPool::kStageBlocks * 516);
+  size_t done = 0;
+  const auto drain = [&] {
+    while (nvmf::Command* next = queue.take_done()) EXPECT_EQ(next, &command(done++));
+  };
+  for (drain(); queue.size() > 0; drain()) take(queue, SIZE_MAX, 1024);
+  EXPECT_EQ(done, kCount);
+}
+
 TEST(SendQueue, StableDataIsNotCopiedAtACut) {
   BlockPool pool;
   SendQueue queue(pool);
@@ -151,7 +209,13 @@ TEST(SendQueue, AnySplitGivesTheSameBytesAndTheSameOrder) {
       expected += head;
       const bool has_data = prng.below(2) == 0;
       const bool ends_with_data = has_data && prng.below(2) == 0;
-      if (has_data) {
+      if (has_data && !ends_with_data && prng.below(2) == 0) {
+        const auto part = bytes(data).first(1 + prng.below(SendQueue::kStagedMax));
+        queue.append_lent_with_digest(0, part);
+        le32 digest = crc32c(part);
+        expected.append(reinterpret_cast<const char*>(part.data()), part.size());
+        expected.append(reinterpret_cast<const char*>(&digest), sizeof digest);
+      } else if (has_data) {
         const size_t length = 1 + prng.below(9000);
         queue.append(0, bytes(data).first(length), prng.below(2) == 0 ? DataKind::kLent : DataKind::kStable,
                           ends_with_data ? &command(marked) : nullptr);
