@@ -3,8 +3,8 @@
 
 Servers run on CPU 0 and the client on CPU 1. Printed are medians over the rounds with their range. Rounds in which other processes took more than 6 %
 of the machine, or a server waited for its CPU for more than 5 % of the time, are repeated, and counted as noisy when they stay so. System calls are
-counted in short runs of their own. Columns: `weft`, `raw hot` and `raw cold` (see bench/README.md), every --target, with --network `weft NAME` for a
-second one of ours, with --weft-perf our own host tool as the client. Every namespace that is named is overwritten.
+counted in short runs of their own. Columns: `weft`, `raw hot` and `raw cold` (see bench/README.md), every --target, with --weft-perf our own
+host tool as the client. Every namespace that is named is overwritten.
 """
 import argparse
 import contextlib
@@ -28,7 +28,6 @@ def arguments():
     parser.add_argument("--workload", action="append", help="only workloads whose name contains this; repeats")
     parser.add_argument("--target", action="append", default=[], metavar="TARGET",
                         help=f"a further column, of a target that runs: {parse_target.__doc__}; repeats")
-    parser.add_argument("--network", metavar="NAME", help="also measure a target of ours with `--network NAME`")
     parser.add_argument("--weft-perf", action="store_true", help="also measure with our own host tool as the client")
     parser.add_argument("--json", help="also write everything to this file")
     parser.add_argument("--svg", help="also draw the ratios into this file")
@@ -52,8 +51,6 @@ def targets_of(options, servers, client):
         targets = []
         if servers.weft.exists():
             targets.append(stack.enter_context(servers.target()))
-            if options.network:
-                targets.append(stack.enter_context(servers.target(f"weft {options.network}", extra=["--network", options.network])))
         else:
             print(f"yardstick: {servers.weft} is not there, only the ceiling is measured", file=sys.stderr)
         if options.smoke and targets:

@@ -87,14 +87,14 @@ class Servers:
                 process.wait()
             process.stdout.close()
 
-    def weft_command(self, namespaces, cores=machine.SERVER_CPU, extra=()):
+    def weft_command(self, namespaces, cores=machine.SERVER_CPU):
         flags = [flag for namespace in namespaces for flag in ("--namespace", namespace)]
-        return [self.weft, "serve", "--listen", "127.0.0.1:0", "--subsystem", NQN, *flags, "--block-size", "4096", "--cores", cores, *extra]
+        return [self.weft, "serve", "--listen", "127.0.0.1:0", "--subsystem", NQN, *flags, "--block-size", "4096", "--cores", cores]
 
     @contextlib.contextmanager
-    def target(self, name="weft", namespaces=NAMESPACES, cores=machine.SERVER_CPU, extra=()):
+    def target(self, name="weft", namespaces=NAMESPACES, cores=machine.SERVER_CPU):
         """Our target. Its memory has not been written: see Client.fill()."""
-        with self.run(name, self.weft_command(namespaces, cores, extra), cores) as (pid, port):
+        with self.run(name, self.weft_command(namespaces, cores), cores) as (pid, port):
             yield Target(name, "127.0.0.1", port, pid=pid, nsids={"ram": RAM_NSID, "null": NULL_NSID, "several": SEVERAL_NSIDS})
 
     @contextlib.contextmanager

@@ -53,7 +53,6 @@ class FlagReader {
     if (flag.name == "--block-size") return take_block_size(flag.value);
     if (flag.name == "--cores") return take_cores(flag.value);
     if (flag.name == "--poll") return take_poll(flag.value);
-    if (flag.name == "--network") return take_network(flag.value);
     WEFT_ASSERT(flag.name == "--allow-any-host");
     subsystem().allow_any_host = true;
   }
@@ -121,16 +120,6 @@ class FlagReader {
     }
   }
 
-  void take_network(std::string_view text) {
-    if (is_network_given_) return report("--network is given twice");
-    is_network_given_ = true;
-    if (text == "io_uring") {
-      config_.target.network = control::NetworkKind::kIoUring;
-    } else if (text != "epoll") {
-      report(fmt::format("--network {}: write epoll or io_uring", control::shown(text)));
-    }
-  }
-
   /// Gives the subsystem's block size to those of its namespaces that have none.
   void end_subsystem() {
     if (block_size_) {
@@ -146,7 +135,6 @@ class FlagReader {
   std::optional<uint32_t> block_size_;  // of the subsystem being read
   bool is_named_ = false;               // whether a --subsystem was there
   bool is_poll_given_ = false;
-  bool is_network_given_ = false;
 };
 
 }  // namespace

@@ -28,7 +28,7 @@ struct ValueFlag {
   const char* help;
 };
 
-constexpr std::array<ValueFlag, 8> kValueFlags{{
+constexpr std::array<ValueFlag, 7> kValueFlags{{
     {"--listen", "ADDRESS", "where hosts connect: [tcp://|rdma://]HOST:PORT, numeric; port 0 for any; repeats"},
     {"--subsystem", "NQN", "what hosts connect to; without one, the NQN comes from the machine's id; repeats"},
     {"--namespace", "DEVICE", "ram:SIZE, null:SIZE, file:PATH[,size=SIZE], /dev/NAME[,force=true] (a disk, or /dev/ng0n1) or nvme:ADDRESS[,nsid=N]; repeats"},
@@ -36,7 +36,6 @@ constexpr std::array<ValueFlag, 8> kValueFlags{{
     {"--block-size", "512|4096", "of the subsystem's namespaces that do not give their own"},
     {"--cores", "LIST", "CPUs to run a reactor on, e.g. 0,1 or 0-3"},
     {"--poll", "adaptive|always", "block when idle (default), or take whole cores"},
-    {"--network", "epoll|io_uring", "what carries the sockets: epoll (default), or io_uring where it is allowed"},
 }};
 
 }  // namespace

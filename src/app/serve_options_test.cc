@@ -40,7 +40,7 @@ TEST(ServeOptions, FillsTheConfigurationFromEveryFlag) {
   const Config config =
       config_of({"--listen", "[::1]:4420", "--listen=tcp://127.0.0.1:0", "--subsystem", "nqn.2025-01.io.example:a",
                  "--namespace", "ram:1GiB", "--namespace", "file:/srv/a,size=8GiB,block_size=512", "--allow-host",
-                 kHost, "--block-size", "4096", "--cores", "4,0-2", "--poll", "always", "--network", "io_uring"});
+                 kHost, "--block-size", "4096", "--cores", "4,0-2", "--poll", "always"});
   ASSERT_EQ(config.listeners.size(), 2u);
   EXPECT_EQ(control::to_text(config.listeners[0].address), "[::1]:4420");
   EXPECT_EQ(control::to_text(config.listeners[1].address), "127.0.0.1:0");
@@ -55,7 +55,6 @@ TEST(ServeOptions, FillsTheConfigurationFromEveryFlag) {
   EXPECT_EQ(subsystem.namespaces[1].device.block_size, 512u);
   EXPECT_EQ(config.target.cores, (std::vector<uint32_t>{4, 0, 1, 2}));
   EXPECT_EQ(config.target.poll, control::PollMode::kAlways);
-  EXPECT_EQ(config.target.network, control::NetworkKind::kIoUring);
 }
 
 TEST(ServeOptions, TheFirstSubsystemFlagNamesTheFirstSubsystemWhereverItStands) {
@@ -113,8 +112,6 @@ TEST(ServeOptions, RefusesWrongValuesAsUsageAndNamesTheFlag) {
       {{"--cores", "0", "--cores", "1"}, "--cores is given twice"},
       {{"--poll", "never"}, "--poll 'never': write adaptive or always"},
       {{"--poll", "always", "--poll", "adaptive"}, "--poll is given twice"},
-      {{"--network", "rdma"}, "--network 'rdma': write epoll or io_uring"},
-      {{"--network", "epoll", "--network", "epoll"}, "--network is given twice"},
       {{"--listen", "0.0.0.0:1", "--namespace", "ram:1MiB"},
        "list them with --allow-host HOSTNQN or say --allow-any-host"},
       {{"--listen", "127.0.0.1:1", "--namespace", "/dev/sdx"}, "'/dev/sdx' is a disk"},

@@ -49,23 +49,17 @@ TargetProcess::Room::Room(std::unique_ptr<platform::EventLoop> event_loop, const
                           const Limits& limits)
     : loop(std::move(event_loop)),
       reactor(options, *loop, sink),
+      network(*loop, reactor),
       sockets(reactor, {.receive_bytes = limits.receive_buffer_bytes,
                         .send_iovecs = limits.send_iovecs,
                         .partial_bytes = tcp::Connection::kPartialMax,
                         .stalled_send = milliseconds(limits.stalled_send_ms)}) {
   reactor.add(*loop);
-}
-
-Result<void> TargetProcess::Room::open_network(platform::NetworkChoice choice) {
-  auto made = platform::make_network(choice, *loop, reactor);
-  if (!made) return std::unexpected(made.error());
-  network = std::move(*made);
   reactor.add(sockets);
-  return {};
 }
 
 TargetProcess::Room::~Room() {
-  if (sockets.poller_link.is_linked()) reactor.remove(sockets);
+  reactor.remove(sockets);
   reactor.remove(*loop);
 }
 
@@ -90,8 +84,6 @@ Result<std::unique_ptr<TargetProcess>> TargetProcess::start(control::Config conf
 }
 
 Result<void> TargetProcess::make_rooms() {
-  const bool is_uring = config_.target.network == control::NetworkKind::kIoUring;
-  const auto network = is_uring ? platform::NetworkChoice::kUring : platform::NetworkChoice::kEpoll;
   uint32_t index = 0;
   for (const uint32_t core : cores_of(config_)) {
     auto loop = platform::EventLoop::create();
@@ -99,7 +91,6 @@ Result<void> TargetProcess::make_rooms() {
     const auto poll = config_.target.poll == control::PollMode::kAlways ? PollMode::kAlways : PollMode::kAdaptive;
     rooms_.push_back(std::make_unique<Room>(std::move(*loop), Reactor::Options{.index = index, .poll = poll},
                                             logs_->add(fmt::format("core {}", core)), config_.target.limits));
-    if (auto opened = rooms_.back()->open_network(network); !opened) return opened;
     ++index;
   }
   return {};

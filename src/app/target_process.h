@@ -59,11 +59,9 @@ class TargetProcess {
   struct Room {
     Room(std::unique_ptr<platform::EventLoop> event_loop, const Reactor::Options& options, LogSink& sink, const Limits& limits);
     ~Room();
-    /// Before anything else. Errors: as platform::make_network().
-    Result<void> open_network(platform::NetworkChoice choice);
     std::unique_ptr<platform::EventLoop> loop;
     Reactor reactor;
-    platform::Network network;
+    platform::EpollNet network;
     net::Sockets sockets;
     std::jthread thread;
   };

@@ -21,13 +21,11 @@ enum class PollMode : uint8_t {
 };
 
 /// What carries the sockets.
-enum class NetworkKind : uint8_t { kEpoll, kIoUring };
 
 struct TargetConfig {
   Location cores_at;
   std::vector<uint32_t> cores;  // one reactor on each, in this order; empty: not said
   PollMode poll = PollMode::kAdaptive;
-  NetworkKind network = NetworkKind::kEpoll;
   Limits limits;  // defaults, but for those that the configuration may change
 };
 

@@ -32,14 +32,6 @@ TargetConfig read_target(TomlTable table) {
                    fmt::format("poll of [target] is {}: write \"adaptive\" or \"always\"", shown(poll->value)));
     }
   }
-  if (const auto network = table.string("network")) {
-    if (network->value == "io_uring") {
-      target.network = NetworkKind::kIoUring;
-    } else if (network->value != "epoll") {
-      table.report(network->at,
-                   fmt::format("network of [target] is {}: write \"epoll\" or \"io_uring\"", shown(network->value)));
-    }
-  }
   if (const auto seconds = table.integer("io_timeout_s", {1, kIoTimeoutSecondsMax})) {
     target.limits.io_timeout_ms = uint32_t(seconds->value * 1000);
   }

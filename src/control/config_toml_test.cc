@@ -30,7 +30,6 @@ TEST(ConfigToml, SmallestFileTakesTheDefaults) {
   ASSERT_TRUE(config.has_value()) << problems_of(kSmallest);
   EXPECT_TRUE(config->target.cores.empty());
   EXPECT_EQ(config->target.poll, PollMode::kAdaptive);
-  EXPECT_EQ(config->target.network, NetworkKind::kEpoll);
   EXPECT_EQ(config->target.limits.io_timeout_ms, Limits{}.io_timeout_ms);
   ASSERT_EQ(config->subsystems.size(), 1u);
   EXPECT_EQ(config->subsystems[0].nqn, "");
@@ -45,7 +44,6 @@ TEST(ConfigToml, ReadsEveryKey) {
 [target]
 cores = [2, 0]
 poll = "always"
-network = "io_uring"
 io_timeout_s = 7
 connections_max = 100
 connections_per_peer_max = 10
@@ -70,7 +68,6 @@ namespace = [{ device = "null:1GiB" }]
   ASSERT_TRUE(config.has_value()) << to_text(config.error()[0], "f");
   EXPECT_EQ(config->target.cores, (std::vector<uint32_t>{2, 0}));
   EXPECT_EQ(config->target.poll, PollMode::kAlways);
-  EXPECT_EQ(config->target.network, NetworkKind::kIoUring);
   EXPECT_EQ(config->target.limits.io_timeout_ms, 7000u);
   EXPECT_EQ(config->target.limits.connections, 100u);
   EXPECT_EQ(config->target.limits.connections_per_peer, 10u);
@@ -124,7 +121,6 @@ TEST(ConfigToml, RefusesWithPlaceAndReason) {
       {"[target]\ncores = [0, -1]", "f:7:13: each of cores of [target] is -1, outside 0 to 1023"},
       {"[target]\ncores = 1", "f:7:9: cores of [target] must be an array of integers, not an integer"},
       {"[target]\npoll = \"never\"", "f:7:8: poll of [target] is 'never': write \"adaptive\" or \"always\""},
-      {"[target]\nnetwork = \"rdma\"", "f:7:11: network of [target] is 'rdma': write \"epoll\" or \"io_uring\""},
       {"[target]\npoll = true", "must be a string, not a boolean"},
       {"[target]\nio_timeout_s = 0", "outside 1 to 3600"},
       {"[target]\nconnections_max = 10\nconnections_per_peer_max = 11",

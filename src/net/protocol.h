@@ -73,4 +73,11 @@ concept PausingProtocol = Protocol<P> && requires(P protocol) {
   { protocol.receive_max() } -> std::same_as<size_t>;
 };
 
+/// One that may want an answer to leave sooner than in the flush of the cycle.
+template <typename P>
+concept AnsweringProtocol = Protocol<P> && requires(const P protocol) {
+  // Asked after a receive behind which something is pending that was not before: whether it is to be sent at once.
+  { protocol.answers_at_once() } -> std::same_as<bool>;
+};
+
 }  // namespace weft::net

@@ -56,6 +56,10 @@ class Socket final : private SocketTurn, private StreamEvents, public Outlet {
   }
   Rest receive_once() override;
   Rest send_once() override;
+  bool answers_at_once() const override {
+    if constexpr (AnsweringProtocol<P>) return protocol_.answers_at_once();
+    return false;
+  }
   void on_timer();
 
   void take_in(size_t bytes, std::span<std::byte> direct, std::span<std::byte> received);

@@ -301,6 +301,28 @@ TEST_F(SocketTest, CallsOnTimeAtTheDeadlineAndNotBefore) {
   EXPECT_EQ(protocol_.times, 1u);
 }
 
+/// Answers what it receives; writes its name each time, large for a receive.
+class Answerer final : public SocketTurn {
+ public:
+  Answerer(char name, bool is_short, Sockets& sockets, std::string& order) : name_(name), is_short_(is_short), sockets_(sockets), order_(order) {}
+
+ private:
+  Rest receive_once() override {
+    order_ += char(name_ - 'a' + 'A');
+    sockets_.make_dirty(*this);
+    return Rest::kNone;
+  }
+  Rest send_once() override {
+    order_ += name_;
+    return Rest::kNone;
+  }
+  bool answers_at_once() const override { return is_short_; }
+  char name_;
+  bool is_short_;
+  Sockets& sockets_;
+  std::string& order_;
+};
+
 /// Sends so many times, and writes its name each time.
 class Sender final : public SocketTurn {
  public:
@@ -329,6 +351,30 @@ TEST_F(SocketTest, TheRestOfALongAnswerGoesBehindWhatIsNew) {
   EXPECT_EQ(sockets_.flush(), 1u);
   EXPECT_EQ(sockets_.flush(), 0u);
   EXPECT_EQ(order, "abaa");
+}
+
+TEST_F(SocketTest, AShortAnswerLeavesBeforeTheOthersAreReceived) {
+  connect({});
+  for (const bool is_short : {true, false}) {
+    std::string order;
+    Answerer one('a', is_short, sockets_, order), other('b', is_short, sockets_, order);
+    sockets_.make_ready(one);
+    sockets_.make_ready(other);
+    sockets_.poll();
+    sockets_.flush();
+    EXPECT_EQ(order, is_short ? "AaBb" : "ABab");
+  }
+}
+
+TEST_F(SocketTest, WhatWaitsToBeSentIsSentOncePerCycle) {
+  connect({});
+  std::string order;
+  Answerer one('a', true, sockets_, order);
+  sockets_.make_dirty(one);
+  sockets_.make_ready(one);
+  sockets_.poll();
+  sockets_.flush();
+  EXPECT_EQ(order, "Aa");
 }
 
 TEST_F(SocketTest, ABusyConnectionGetsOneReceivePerCycle) {

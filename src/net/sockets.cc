@@ -50,7 +50,12 @@ size_t Sockets::poll() {
     SocketTurn& socket = *ready_.pop_front();
     --ready_count_;
     ++served;
+    const bool was_dirty = socket.dirty_link_.is_linked();
     if (socket.receive_once() == SocketTurn::Rest::kMore) make_ready(socket);
+    if (was_dirty || !socket.dirty_link_.is_linked() || !socket.answers_at_once()) continue;
+    socket.dirty_link_.unlink();
+    --dirty_count_;
+    send(socket);
   }
   return served;
 }
@@ -62,9 +67,13 @@ size_t Sockets::flush() {
     if (next == nullptr) next = rests_.pop_front();
     --dirty_count_;
     ++sent;
-    if (next->send_once() == SocketTurn::Rest::kMore) send_rest(*next);
+    send(*next);
   }
   return sent + dirty_count_;
+}
+
+void Sockets::send(SocketTurn& socket) {
+  if (socket.send_once() == SocketTurn::Rest::kMore) send_rest(socket);
 }
 
 void Sockets::make_ready(SocketTurn& socket) {

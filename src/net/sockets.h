@@ -1,5 +1,5 @@
 // What the pumps of one reactor share: the receive buffer that all of them parse in, the iovecs of a send, the buffers for partial PDUs, and
-// the two lists that give every connection one receive and one send per cycle. Register it with the reactor after the Net, so that what
+// the lists that give every connection one receive and one send per cycle. Register it with the reactor after the Net, so that what
 // became readable is served in the same cycle. Lives as long as its reactor; outlives its sockets.
 #pragma once
 #include <memory>
@@ -30,6 +30,8 @@ class SocketTurn {
   friend class Sockets;
   virtual Rest receive_once() = 0;
   virtual Rest send_once() = 0;
+  /// Whether what has become ready to be sent in receive_once() should leave before the flush.
+  virtual bool answers_at_once() const { return false; }
 
   Link ready_link_;  // something can be received
   Link dirty_link_;  // something should be sent, or the protocol's wish has changed
@@ -86,6 +88,8 @@ class Sockets final : public Poller {
   void forget(SocketTurn& socket);
 
  private:
+  void send(SocketTurn& socket);
+
   Reactor& reactor_;
   Options options_;
   std::vector<std::byte> receive_buffer_;

@@ -39,12 +39,6 @@ class StreamConformance : public ::testing::Test, public net::ListenerEvents<typ
   using Handle = typename Net::Handle;
   using End = StreamEnd<Net>;
 
-  /// A world that may not be had here has a static obstacle(): the reason, or nothing.
-  void SetUp() override {
-    if constexpr (requires { W::obstacle(); }) {
-      if (const auto obstacle = W::obstacle()) GTEST_SKIP() << *obstacle;
-    }
-  }
   /// Turns until `done`; false after a long time.
   template <std::predicate F>
   bool until(F done) {

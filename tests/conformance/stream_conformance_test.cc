@@ -4,22 +4,12 @@
 #include "core/test_support.h"
 #include "net/memory_net.h"
 #include "platform/linux/epoll_net.h"
-#include "platform/linux/uring_net.h"
 
 #include <array>
 #include <chrono>
 
 namespace weft::conformance {
 namespace {
-
-template <net::Net N>
-Result<std::unique_ptr<N>> make_net(platform::EventLoop& loop, Reactor& reactor) {
-  if constexpr (std::is_same_v<N, platform::UringNet>) {
-    return platform::UringNet::create(loop, reactor);
-  } else {
-    return std::make_unique<N>(loop, reactor);
-  }
-}
 
 /// The loopback interface of the kernel, where each reactor sleeps on its event loop.
 template <net::Net N>
@@ -28,12 +18,7 @@ class SocketWorld {
   using Net = N;
   static constexpr size_t kBigBytes = 2 << 20;
 
-  /// io_uring is forbidden in some containers.
-  static std::optional<std::string> obstacle() {
-    const Side side;
-    return side.net ? std::nullopt : std::optional{std::string{side.net.error().what()}};
-  }
-  Net& net(Place place) { return **side(place).net; }
+  Net& net(Place place) { return side(place).net; }
   Reactor& reactor(Place place) { return side(place).reactor; }
   void turn() {
     if (run_all() > 0) return;
@@ -66,7 +51,7 @@ class SocketWorld {
     std::unique_ptr<platform::EventLoop> loop = std::move(*platform::EventLoop::create());
     testing_support::NullSink sink;
     Reactor reactor{{}, *loop, sink};
-    Result<std::unique_ptr<Net>> net = make_net<Net>(*loop, reactor);
+    Net net{*loop, reactor};
   };
   Side& side(Place place) { return sides_[size_t(place)]; }
   size_t run_all() {
@@ -114,13 +99,12 @@ class MemoryWorld {
   Side here_, other_;
 };
 
-using Worlds = ::testing::Types<SocketWorld<platform::EpollNet>, SocketWorld<platform::UringNet>,
-                                MemoryWorld<1 << 20, 1 << 20, 1 << 20>, MemoryWorld<64, 1, 1 << 11>>;
+using Worlds = ::testing::Types<SocketWorld<platform::EpollNet>, MemoryWorld<1 << 20, 1 << 20, 1 << 20>, MemoryWorld<64, 1, 1 << 11>>;
 
 struct WorldNames {
   template <typename W>
   static std::string GetName(int index) {
-    return std::array{"Epoll", "IoUring", "Memory", "MemoryByteByByte"}[size_t(index)];
+    return std::array{"Epoll", "Memory", "MemoryByteByByte"}[size_t(index)];
   }
 };
 

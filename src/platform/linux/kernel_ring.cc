@@ -1,13 +1,10 @@
 #include "platform/linux/kernel_ring.h"
 
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-
-#include "base/assert.h"
 
 namespace weft::platform {
 namespace {
@@ -52,12 +49,6 @@ Result<std::unique_ptr<KernelRing>> KernelRing::open(const Options& options) {
 KernelRing::~KernelRing() {
   if (loop_ != nullptr) loop_->unwatch(completion_event_.get(), *handler_);
   io_uring_queue_exit(&ring_);
-}
-
-/// By its number: liburing 2.3 declares a function for it and does not export it.
-void KernelRing::enable() {
-  const long failed = ::syscall(__NR_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
-  WEFT_ASSERT(failed == 0);
 }
 
 /// An eventfd, because polling the ring's own descriptor is not told of completions that DEFER_TASKRUN has put off.

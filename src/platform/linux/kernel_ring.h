@@ -1,5 +1,5 @@
 // Owns one io_uring of the kernel's, opened with the best flags that it knows, and the eventfd by which its completions wake a reactor
-// that sleeps. What is submitted and completed is its user's: ring.h for files, uring_net.h for sockets.
+// that sleeps. What is submitted and completed is its user's: ring.h.
 #pragma once
 #include <liburing.h>
 
@@ -26,8 +26,6 @@ class KernelRing {
   KernelRing& operator=(const KernelRing&) = delete;
 
   io_uring* get() { return &ring_; }
-  /// For one opened with IORING_SETUP_R_DISABLED: the caller's thread is the one that may enter it from now on. Once.
-  void enable();
   /// Calls `handler` from loop.poll() after completions have come. Once. Errors: the system's.
   Result<void> wake(EventLoop& loop, FdHandler& handler);
   /// Whether completions were put off, or did not fit: io_uring_get_events() brings them in.

@@ -84,11 +84,6 @@ void TcpSocket::set_stream_options() {
   set_option(fd_.get(), IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
 
-void TcpSocket::reset_when_closed() {
-  const linger at_once{.l_onoff = 1, .l_linger = 0};
-  (void)setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-}
-
 Result<UniqueFd> connect_socket(const net::Address& address) {
   auto target = to_socket_address(address);
   if (!target) return std::unexpected(target.error());

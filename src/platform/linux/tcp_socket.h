@@ -1,5 +1,4 @@
-// One TCP socket, non-blocking: what streams over epoll and over io_uring have in common, and how sockets are made. Called on the
-// thread of the reactor that has it.
+// One TCP socket, non-blocking: its system calls, and how sockets are made. Called on the thread of the reactor that has it.
 #pragma once
 #include <span>
 
@@ -21,8 +20,6 @@ class TcpSocket {
  protected:
   /// What every watched stream has: no delay, and a bound on how long a vanished peer goes unnoticed.
   void set_stream_options();
-  /// Makes the closing a reset: for bytes that the system has delivered and nobody has read.
-  void reset_when_closed();
 
   UniqueFd fd_;
 };

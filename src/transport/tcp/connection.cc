@@ -13,7 +13,7 @@ constexpr uint32_t kOwnReceiveMin = 32 << 10;  // bytes of a command's data; bel
 
 }  // namespace
 
-static_assert(net::Protocol<Connection> && net::PausingProtocol<Connection>);
+static_assert(net::PausingProtocol<Connection> && net::AnsweringProtocol<Connection>);
 
 Connection::Connection(Shared& shared, ConnectionOwner& owner, nvmf::Origin origin)
     : shared_(shared),

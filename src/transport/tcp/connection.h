@@ -55,6 +55,7 @@ class Connection final : private nvmf::TransportOps {
  public:
   /// The longest PDU that is taken as a whole: a capsule with data.
   static constexpr size_t kPartialMax = kPdoMax + kInCapsuleMax + kDigestSize;
+  static constexpr size_t kShortExchange = 48 << 10;  // bytes in and out, eight reads of 4 KiB: above it, nothing is gained, or lost. docs/performance.md
 
   /// Outlives: `shared` and `owner` outlive the connection.
   Connection(Shared& shared, ConnectionOwner& owner, nvmf::Origin origin);
@@ -63,13 +64,15 @@ class Connection final : private nvmf::TransportOps {
   /// Where to ask for sends; before anything else. Outlives: `outlet` outlives the stream.
   void attach(net::Outlet& outlet) { outlet_ = &outlet; }
 
-  // --- net::Protocol and net::PausingProtocol ------------------------------------------------------------------------------------------
+  // --- net::Protocol, PausingProtocol and AnsweringProtocol ------------------------------------------------------------------------------------------
   size_t received(std::span<const std::byte> bytes, Instant now);
   std::span<std::byte> direct();
   void direct_received(size_t bytes, Instant now);
   size_t receive_max() const;
   std::span<const iovec> pending(std::span<iovec> room);
   bool has_pending() const { return send_queue_.size() > 0; }
+  /// A short exchange is over while what it needs of the connection is in the cache; a long one is better sent beside the others'.
+  bool answers_at_once() const { return received_bytes_ + send_queue_.size() <= kShortExchange; }
   void sent(size_t bytes, Instant now);
   net::Wish wish() const { return wish_; }
   Instant next_deadline() const;
@@ -153,6 +156,7 @@ class Connection final : private nvmf::TransportOps {
   SendQueue send_queue_;
 
   Session session_;
+  size_t received_bytes_ = 0;  // of the last received()
   Phase phase_ = Phase::kPdu;
   net::Wish wish_ = net::Wish::kStay;
   bool takes_commands_ = true;

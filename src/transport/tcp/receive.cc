@@ -68,6 +68,7 @@ Connection::Transfer& Connection::transfer_of(nvmf::Command& command) {
 }
 
 size_t Connection::received(std::span<const std::byte> bytes, Instant) {
+  received_bytes_ = bytes.size();
   auto rest = bytes;
   while (!rest.empty() && wish_ == net::Wish::kStay) {
     const size_t step = receive_some(rest);

@@ -36,18 +36,14 @@ class Figures(TestCase):
         return (target.cpu_seconds() - before) / (time.monotonic() - began)
 
     def test_idle_hosts_take_no_processor_time(self):
-        for network in ("epoll", "io_uring"):
-            with self.subTest(network):
-                if network == "io_uring" and not weft.io_uring_allowed():
-                    self.skipTest("io_uring is forbidden here")
-                target = self.serve_named("--namespace", "ram:64MiB", "--network", network)
-                for _ in range(HOSTS):
-                    self.connect(target, 2)
-                busy = weft.json_of(target.perf("--time", "1"))  # and it comes to rest after work
-                self.assertGreater(busy["iops"], 100)
-                share = self.idle_share(target)
-                print(f"idle with {HOSTS} hosts, {network}: {share:.2%} of a core")
-                self.assertLess(share, IDLE_SHARE_MAX)
+        target = self.serve_named("--namespace", "ram:64MiB")
+        for _ in range(HOSTS):
+            self.connect(target, 2)
+        busy = weft.json_of(target.perf("--time", "1"))  # and it comes to rest after work
+        self.assertGreater(busy["iops"], 100)
+        share = self.idle_share(target)
+        print(f"idle with {HOSTS} hosts: {share:.2%} of a core")
+        self.assertLess(share, IDLE_SHARE_MAX)
 
     @unittest.skipIf(weft.sanitizer_build(), "sanitizers add memory of their own")
     def test_an_idle_queue_takes_little_memory(self):

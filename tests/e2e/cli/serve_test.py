@@ -187,18 +187,6 @@ class Media(TestCase):
         self.assertEqual(target.perf("--rw", "randrw", "--verify", "--io-count", "1000", "--time", "0").returncode, 0)
 
 
-class Networks(TestCase):
-    @unittest.skipUnless(weft.io_uring_allowed(), "io_uring is forbidden here")
-    def test_over_io_uring_many_connections_get_back_what_they_wrote(self):
-        target = self.serve_named("--namespace", "ram:64MiB", "--network", "io_uring")
-        for size in ("4KiB", "128KiB"):  # in the capsule, and by R2T
-            with self.subTest(size):
-                perf = weft.json_of(target.perf("--rw", "randrw", "--block-size", size, "--verify", "--connections", "4", "--queue-depth", "16",
-                                                "--io-count", "4000", "--time", "0"))
-                self.assertEqual((perf["io_errors"], perf["verify_errors"]), (0, 0))
-        self.assert_stops(target)
-
-
 class Identities(TestCase):
     KEYS = ("uuid", "nguid", "eui64")
 

@@ -28,12 +28,6 @@ def weft(*arguments, timeout=RUN_SECONDS):
     return subprocess.run([BINARY, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
 
 
-def io_uring_allowed():
-    """As far as the machine's own setting goes; the kernels before 6.6 have none."""
-    knob = pathlib.Path("/proc/sys/kernel/io_uring_disabled")
-    return not knob.exists() or knob.read_text(encoding="ascii").strip() == "0"
-
-
 def sanitizer_build():
     with open(BINARY, "rb") as binary:
         return b"__asan_init" in binary.read()
