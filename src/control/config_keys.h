@@ -7,7 +7,7 @@
 namespace weft::control {
 
 inline constexpr std::array<std::string_view, 3> kTopKeys{"target", "listener", "subsystem"};
-inline constexpr std::array<std::string_view, 6> kTargetKeys{
+inline constexpr std::array<std::string_view, 5> kTargetKeys{
     "cores", "poll", "io_timeout_s", "connections_max", "connections_per_peer_max"};
 inline constexpr std::array<std::string_view, 1> kListenerKeys{"address"};
 inline constexpr std::array<std::string_view, 7> kSubsystemKeys{"nqn",   "allow_any_host",  "allow_hosts", "serial",
