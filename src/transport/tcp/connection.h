@@ -83,7 +83,8 @@ class Connection final : private nvmf::TransportOps {
 
  private:
   enum class Phase : uint8_t {
-    kPdu,            // at the start of a PDU
+    kIcReq,          // at the start of the first PDU
+    kPdu,            // at the start of another
     kPayload,        // inside the data of an H2CData
     kPayloadDigest,  // before its data digest
   };
@@ -99,8 +100,8 @@ class Connection final : private nvmf::TransportOps {
   // receive.cc: each returns how many bytes it has used, 0 when it needs more or the connection has ended.
   size_t receive_some(std::span<const std::byte> bytes);
   size_t receive_pdu(std::span<const std::byte> bytes);
-  /// All but a plain capsule: one in parts, with padding, wrong.
-  size_t receive_unusual_pdu(std::span<const std::byte> bytes, const CommonHeader& common);
+  /// All but a plain capsule: ICReq, one in parts, with padding, wrong.
+  size_t receive_unusual_pdu(std::span<const std::byte> bytes);
   size_t receive_ic_req(std::span<const std::byte> pdu, const Layout& layout);
   size_t receive_capsule(std::span<const std::byte> pdu, const Layout& layout);
   size_t receive_h2c_data(std::span<const std::byte> pdu, const Layout& layout);
@@ -157,7 +158,7 @@ class Connection final : private nvmf::TransportOps {
 
   Session session_;
   size_t received_bytes_ = 0;  // of the last received()
-  Phase phase_ = Phase::kPdu;
+  Phase phase_ = Phase::kIcReq;
   net::Wish wish_ = net::Wish::kStay;
   bool takes_commands_ = true;
   bool is_announced_ = false;               // the pump knows that there is something to send

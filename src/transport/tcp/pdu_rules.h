@@ -28,7 +28,7 @@ struct Session {
   bool has_header_digest = false;
   bool has_data_digest = false;
   uint32_t maxh2cdata = 0;  // bytes
-  // What follows from it. The first four bytes, TYPE, FLAGS, HLEN and PDO, of capsules as nearly all are; until ICReq no capsule has them.
+  // What follows from it. The first four bytes, TYPE, FLAGS, HLEN and PDO, of capsules as nearly all are.
   uint32_t capsule_alone = 0;
   uint32_t capsule_with_data = 0;
   uint8_t capsule_header_size = sizeof(CapsuleCmd);  // with its digest
@@ -70,7 +70,7 @@ struct Layout {
 };
 
 /// The layout of a capsule as nearly all are: a command alone or with data right behind it, with the digests that are agreed. Nothing for all others,
-/// right or wrong: those are check_common_header()'s. Four fields in one compare, because this is asked for every command.
+/// right or wrong: those are check_common_header()'s. Four fields in one compare, because this is asked for every command. Requires: agree() was called.
 inline std::optional<Layout> plain_capsule(const CommonHeader& header, const Session& session) {
   const uint32_t fields = load_le32(reinterpret_cast<const std::byte*>(&header));
   const size_t size = header.plen, header_size = session.capsule_header_size;

@@ -183,7 +183,7 @@ bool operator==(const Layout& one, const Layout& other) {
 TEST(PlainCapsule, IsNothingOrWhatTheRulesSay) {
   Prng prng{1};
   size_t plain = 0;
-  const std::array sessions{kFresh, kPlain, agreed(kDigestHeader), agreed(kDigestData), kDigests};
+  const std::array sessions{kPlain, agreed(kDigestHeader), agreed(kDigestData), kDigests};
   for (const Session& session : sessions) {
     const auto header_size = uint8_t(session.has_header_digest ? 76 : 72);
     const uint8_t header_flag = session.has_header_digest ? kFlagHdgst : 0;
@@ -207,7 +207,6 @@ TEST(PlainCapsule, IsNothingOrWhatTheRulesSay) {
   EXPECT_TRUE(plain_capsule(header(kCmd, kFlagHdgst, 72, 0, 76), kDigests).has_value());
   EXPECT_TRUE(plain_capsule(header(kCmd, kBoth, 72, 76, 76 + 8192 + 4), kDigests).has_value());
   EXPECT_FALSE(plain_capsule(header(kCmd, 0, 72, 0, 72), kDigests).has_value());
-  EXPECT_FALSE(plain_capsule(header(kCmd, 0, 72, 0, 72), kFresh).has_value());
 }
 
 }  // namespace

@@ -48,12 +48,9 @@ Connection::Transfer& Connection::transfer_of(nvmf::Command& command) {
 
 [[gnu::always_inline]] inline size_t Connection::receive_pdu(std::span<const std::byte> bytes) {
   const auto* common = view<CommonHeader>(bytes);
-  if (common == nullptr) {
-    WEFT_PROBE("tcp/common-header-in-parts");
-    return 0;
-  }
+  if (common == nullptr) return receive_unusual_pdu(bytes);
   const auto plain = plain_capsule(*common, session_);
-  if (!plain || bytes.size() < plain->size) return receive_unusual_pdu(bytes, *common);
+  if (!plain || bytes.size() < plain->size) return receive_unusual_pdu(bytes);
   if (session_.has_header_digest && !is_header_digest_right(bytes.first(plain->header_size))) return 0;
   return receive_capsule(bytes.first(plain->size), *plain);
 }
@@ -61,6 +58,7 @@ Connection::Transfer& Connection::transfer_of(nvmf::Command& command) {
 [[gnu::always_inline]] inline size_t Connection::receive_some(std::span<const std::byte> bytes) {
   switch (phase_) {
     [[likely]] case Phase::kPdu: return receive_pdu(bytes);
+    case Phase::kIcReq: return receive_unusual_pdu(bytes);
     case Phase::kPayload: return receive_payload(bytes);
     case Phase::kPayloadDigest: return receive_payload_digest(bytes);
   }
@@ -78,7 +76,13 @@ size_t Connection::received(std::span<const std::byte> bytes, Instant) {
   return wish_ == net::Wish::kStay ? bytes.size() - rest.size() : bytes.size();
 }
 
-size_t Connection::receive_unusual_pdu(std::span<const std::byte> bytes, const CommonHeader& common) {
+size_t Connection::receive_unusual_pdu(std::span<const std::byte> bytes) {
+  const auto* header = view<CommonHeader>(bytes);
+  if (header == nullptr) {
+    WEFT_PROBE("tcp/common-header-in-parts");
+    return 0;
+  }
+  const CommonHeader& common = *header;
   if (PduType(common.type) == PduType::kH2cTermReq) {  // whatever it says: the peer has ended, nothing is answered
     WEFT_PROBE("tcp/peer-terminates");
     shared_.counters.peer_terminations.add(1);
@@ -117,6 +121,7 @@ size_t Connection::receive_ic_req(std::span<const std::byte> pdu, const Layout& 
   // Lent memory could change between the digest and the send, so it is copied with the digest, and that only as far as the send queue has room.
   if (session_.has_data_digest) queue_.lend_at_most(SendQueue::kStagedMax);
   append_ic_resp(request.dgst);
+  phase_ = Phase::kPdu;
   return layout.size;
 }
 

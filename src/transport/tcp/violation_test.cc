@@ -144,6 +144,14 @@ TEST_P(ViolationTable, AnythingBeforeIcReqIsOutOfSequence) {
   expect_termination(peer, {Fes::kSequenceError}, wrong, 8);
 }
 
+TEST_P(ViolationTable, ACapsuleThatCallsItselfAnIcReqIsNone) {
+  TestPeer peer(target_, options_);
+  Bytes wrong = connect_capsule(kCid, {}, options_);
+  std::fill_n(wrong.begin(), offsetof(CommonHeader, plen), std::byte{0});
+  peer.send(wrong);
+  expect_termination(peer, {Fes::kInvalidHeaderField, offsetof(CommonHeader, hlen)}, wrong, 8);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Splits, ViolationTable,
     ::testing::Values(Variant{"Whole", {}}, Variant{"OneByte", {.segment = 1}}, Variant{"SevenBytes", {.segment = 7}},
