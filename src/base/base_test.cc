@@ -45,6 +45,13 @@ TEST(Crc32c, IsThatOfTheBitsAtEveryShortLengthAndAlignment) {
   }
 }
 
+TEST(Crc32c, OfAnObjectIsThatOfItsBytes) {
+  std::array<std::byte, 72> object{};
+  for (size_t i = 0; i < object.size(); ++i) object[i] = std::byte(i * 37 + 1);
+  EXPECT_EQ(crc32c_of(object), crc32c_by_bits(object));
+  EXPECT_EQ(crc32c_of(uint64_t{0}), crc32c_by_bits(std::array<std::byte, 8>{}));
+}
+
 TEST(Crc32c, OfACopyIsThatOfTheBits) {
   Prng prng{2};
   std::array<std::byte, 4096 + 1> from;

@@ -111,6 +111,7 @@ uint32_t crc32c(std::span<const std::byte> bytes) {
 uint32_t copy_with_crc32c(std::byte* to, std::span<const std::byte> from) {
   const size_t strides = kFoldsWide ? from.size() / kStride * kStride : 0;
   Crc32c crc = strides > 0 ? Crc32c{copy_strides(to, from.data(), strides)} : Crc32c{};
+  if (strides == from.size()) return crc.value();
   std::memcpy(to + strides, from.data() + strides, from.size() - strides);
   crc.update({to + strides, from.size() - strides});
   return crc.value();

@@ -107,7 +107,8 @@ class Connection final : private nvmf::TransportOps {
   size_t receive_h2c_data(std::span<const std::byte> pdu, const Layout& layout);
   size_t receive_payload(std::span<const std::byte> bytes);
   size_t receive_payload_digest(std::span<const std::byte> bytes);
-  /// `header` with its digest; false when it is wrong, and then the connection ends.
+  /// `header` with its digest; false when it is wrong, and then the connection ends. Requires: hlen sizeof(T).
+  template <WireStruct T>
   bool is_header_digest_right(std::span<const std::byte> header);
   /// Requires: the digest stands behind `data`.
   bool is_data_digest_right(std::span<const std::byte> data);
@@ -121,7 +122,8 @@ class Connection final : private nvmf::TransportOps {
   void respond_with_capsule(nvmf::Command& command);
   /// `done`: the command, when its data is the end of its response; else null.
   void append_c2h_data(const nvmf::Command& command, uint8_t flags, nvmf::Command* done);
-  std::span<std::byte> append_data_with_digest(const nvmf::Command& command, size_t header_size);
+  /// Room for the header; data and digest stand behind it.
+  std::span<std::byte> append_data_with_digest(const nvmf::Command& command, size_t header_size, nvmf::Command* done);
   void append_capsule_resp(const nvme::Cqe& cqe);
   void append_ic_resp(uint8_t dgst);
   /// We have sent C2HTermReq: it is the last thing that we say, whatever ends the connection.
@@ -129,8 +131,9 @@ class Connection final : private nvmf::TransportOps {
   void append_termination(Violation violation, std::span<const std::byte> header);
   template <WireStruct T>
   void append_header(const T& header, size_t size);
-  /// What follows the `size` bytes of a header in `room`: its digest if there are any, and zeroes.
-  void finish_header(std::span<std::byte> room, size_t size);
+  /// What follows `header`, the front of `room`: its digest if there are any, and zeroes.
+  template <WireStruct T>
+  void finish_header(const T& header, std::span<std::byte> room);
   void tell_breach(const nvmf::Command& command);
   void take_done();
   void announce();

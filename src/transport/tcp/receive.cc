@@ -46,12 +46,21 @@ Connection::Transfer& Connection::transfer_of(nvmf::Command& command) {
   return layout.size;
 }
 
+template <WireStruct T>
+inline bool Connection::is_header_digest_right(std::span<const std::byte> header) {
+  const uint32_t digest = load_le32(header.data() + sizeof(T));
+  if (digest == crc32c_of(reinterpret_cast<const T&>(*header.data())) || WEFT_PLANTED("header-digest-unchecked")) [[likely]] return true;
+  WEFT_PROBE("tcp/header-digest-wrong");
+  terminate({Fes::kHeaderDigestError, digest}, header.first<sizeof(T)>());
+  return false;
+}
+
 [[gnu::always_inline]] inline size_t Connection::receive_pdu(std::span<const std::byte> bytes) {
   const auto* common = view<CommonHeader>(bytes);
   if (common == nullptr) return receive_unusual_pdu(bytes);
   const auto plain = plain_capsule(*common, session_);
   if (!plain || bytes.size() < plain->size) return receive_unusual_pdu(bytes);
-  if (session_.has_header_digest && !is_header_digest_right(bytes.first(plain->header_size))) return 0;
+  if (session_.has_header_digest && !is_header_digest_right<CapsuleCmd>(bytes)) return 0;
   return receive_capsule(bytes.first(plain->size), *plain);
 }
 
@@ -101,8 +110,11 @@ size_t Connection::receive_unusual_pdu(std::span<const std::byte> bytes) {
     WEFT_PROBE("tcp/header-in-parts");
     return 0;
   }
-  if (layout->header_size > common.hlen && !is_header_digest_right(bytes.first(layout->header_size))) return 0;
-  if (PduType(common.type) == PduType::kH2cData) return receive_h2c_data(bytes, *layout);
+  const bool has_digest = layout->header_size > common.hlen;
+  if (PduType(common.type) == PduType::kH2cData) {
+    return !has_digest || is_header_digest_right<DataPdu>(bytes) ? receive_h2c_data(bytes, *layout) : 0;
+  }
+  if (has_digest && !is_header_digest_right<CapsuleCmd>(bytes)) return 0;
   if (bytes.size() < layout->size) {
     WEFT_PROBE("tcp/capsule-in-parts");
     return 0;
@@ -123,15 +135,6 @@ size_t Connection::receive_ic_req(std::span<const std::byte> pdu, const Layout& 
   append_ic_resp(request.dgst);
   phase_ = Phase::kPdu;
   return layout.size;
-}
-
-bool Connection::is_header_digest_right(std::span<const std::byte> header) {
-  const auto covered = header.first(header.size() - kDigestSize);
-  const uint32_t digest = load_le32(header.data() + covered.size());
-  if (digest == crc32c(covered) || WEFT_PLANTED("header-digest-unchecked")) return true;
-  WEFT_PROBE("tcp/header-digest-wrong");
-  terminate({Fes::kHeaderDigestError, digest}, covered);
-  return false;
 }
 
 bool Connection::is_data_digest_right(std::span<const std::byte> data) {

@@ -20,13 +20,18 @@ CommonHeader common_header(PduType type, uint8_t flags, size_t hlen, size_t plen
 template <WireStruct T>
 void Connection::append_header(const T& header, size_t size) {
   const auto room = send_queue_.append(size);
-  std::memcpy(room.data(), &header, sizeof(T));
-  if (size != sizeof(T)) finish_header(room, sizeof(T));
+  finish_header(*new (room.data()) T{header}, room);
 }
 
-void Connection::finish_header(std::span<std::byte> room, size_t size) {
-  std::ranges::fill(room.subspan(size), std::byte{0});
-  if (session_.has_header_digest) store_le32(room.data() + size, crc32c(room.first(size)));
+template <WireStruct T>
+inline void Connection::finish_header(const T& header, std::span<std::byte> room) {
+  size_t end = sizeof(T);
+  if (room.size() == end) return;
+  if (session_.has_header_digest) {
+    store_le32(room.data() + end, crc32c_of(header));
+    end += kDigestSize;
+  }
+  if (room.size() > end) std::ranges::fill(room.subspan(end), std::byte{0});
 }
 
 inline void Connection::announce() {
@@ -41,20 +46,18 @@ inline void Connection::announce() {
   if (WEFT_PLANTED("c2h-last-missing")) flags &= uint8_t(~kFlagLast);
   const auto kind = command.buffer.empty() ? DataKind::kLent : DataKind::kStable;
   const size_t size = session_.c2h_header.pdo;
-  const auto room = session_.has_data_digest ? append_data_with_digest(command, size) : send_queue_.append(size, data, kind, done);
+  const auto room = session_.has_data_digest ? append_data_with_digest(command, size, done) : send_queue_.append(size, data, kind, done);
   auto& pdu = *new (room.data()) DataPdu{.ch = session_.c2h_header, .cccid = command.cid(), .ttag = {}, .datao = {}, .datal = {}, .reserved = {}};
   pdu.ch.flags |= flags;
   pdu.ch.plen = pdu.ch.plen + uint32_t(data.size());
   pdu.datal = uint32_t(data.size());
-  if (size != sizeof pdu) finish_header(room, sizeof pdu);
-  if (session_.has_data_digest && done != nullptr) send_queue_.mark(*done);
+  finish_header(pdu, room);
 }
 
-/// Room for the header; data and digest stand behind it.
-std::span<std::byte> Connection::append_data_with_digest(const nvmf::Command& command, size_t header_size) {
+std::span<std::byte> Connection::append_data_with_digest(const nvmf::Command& command, size_t header_size, nvmf::Command* done) {
   const auto data = command.response_data;
-  if (command.buffer.empty()) return send_queue_.append_lent_with_digest(header_size, data);
-  const auto room = send_queue_.append(header_size, data, DataKind::kStable);
+  if (command.buffer.empty()) return send_queue_.append(header_size, data, DataKind::kLentWithDigest, done);
+  const auto room = send_queue_.append(header_size, data, DataKind::kStable, done);
   store_le32(send_queue_.append(kDigestSize).data(), crc32c(data));
   return room;
 }

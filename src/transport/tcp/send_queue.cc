@@ -8,7 +8,6 @@
 #include "base/crc32c.h"
 #include "base/endian.h"
 #include "base/simulation.h"
-#include "wire/tcp/pdu.h"
 
 namespace weft::tcp {
 
@@ -39,15 +38,6 @@ void SendQueue::drop_head() {
   pool_.give_back(std::exchange(head_, std::move(next)));
   if (head_ == nullptr) tail_ = nullptr;
   piece_ = header_at_ = 0;
-}
-
-std::span<std::byte> SendQueue::append_lent_with_digest(size_t size, std::span<const std::byte> data) {
-  WEFT_ASSERT(data.size() <= kStagedMax);
-  // The digest is written when the data is gathered, by the chunk and the place of its piece: so it stands in the same chunk.
-  if (tail_ != nullptr && tail_->header_size + size + kDigestSize > tail_->headers.size()) add_chunk();
-  const auto room = append(size, data, DataKind::kLentWithDigest);
-  append(kDigestSize);
-  return room;
 }
 
 void SendQueue::mark(nvmf::Command& command) {

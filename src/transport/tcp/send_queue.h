@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "wire/tcp/pdu.h"
 
 namespace weft::nvmf {
 struct Command;
@@ -57,7 +58,7 @@ enum class DataKind : uint8_t { kStable, kLent, kLentWithDigest };
 class SendQueue {
  public:
   static constexpr size_t kAppendMax = 256;  // bytes of one append()
-  static constexpr size_t kStagedMax = BlockPool::kBlockSize;  // bytes of one append_lent_with_digest()
+  static constexpr size_t kStagedMax = BlockPool::kBlockSize;  // bytes of data that is kLentWithDigest
 
   /// Outlives: `pool` outlives the queue.
   explicit SendQueue(BlockPool& pool) : pool_(pool) {}
@@ -67,11 +68,9 @@ class SendQueue {
 
   /// Room for `size` contiguous bytes at the end, to be filled before the next call. Requires: 0 < size <= kAppendMax.
   std::span<std::byte> append(size_t size);
-  /// Likewise, and `data` to be sent after it: lent until take_done() gives a command marked later, or clear(). `size` may be 0. `done`: mark() it behind
-  /// the data.
+  /// Likewise, and `data` to be sent after it: lent until take_done() gives `done` or a command marked later, or clear(). `size` may be 0. kLentWithDigest:
+  /// the CRC32C of the data stands behind it; data.size() <= kStagedMax. `done`, if not null: take_done() gives it when the data has been sent.
   std::span<std::byte> append(size_t size, std::span<const std::byte> data, DataKind kind, nvmf::Command* done = nullptr);
-  /// Likewise for lent data with its CRC32C behind it. Requires: data.size() <= kStagedMax.
-  std::span<std::byte> append_lent_with_digest(size_t size, std::span<const std::byte> data);
   /// take_done() gives `command` when everything before this has been sent.
   void mark(nvmf::Command& command);
 
@@ -147,14 +146,17 @@ class SendQueue {
 }
 
 [[gnu::always_inline]] inline std::span<std::byte> SendQueue::append(size_t size, std::span<const std::byte> data, DataKind kind, nvmf::Command* done) {
-  WEFT_ASSERT(size <= kAppendMax && !data.empty());
+  WEFT_ASSERT(size <= kAppendMax && !data.empty() && (kind != DataKind::kLentWithDigest || data.size() <= kStagedMax));
+  // The digest is written when the data is gathered, to the place behind its piece's header bytes: so it stands in the same chunk.
+  const size_t digest_size = kind == DataKind::kLentWithDigest ? kDigestSize : 0;
   Chunk* chunk = tail_;
-  if (chunk == nullptr || chunk->header_size + size > chunk->headers.size() || chunk->piece_count == kPieces) chunk = &add_chunk();
+  if (chunk == nullptr || chunk->header_size + size + digest_size > chunk->headers.size() || chunk->piece_count == kPieces) chunk = &add_chunk();
   const std::span room{chunk->headers.data() + chunk->header_size, size};
-  chunk->header_size += uint16_t(size);
+  const auto header_end = uint16_t(chunk->header_size + size);
+  chunk->header_size = uint16_t(header_end + digest_size);
   chunk->pieces[chunk->piece_count++] = {
-      .data = data.data(), .done = done, .length = uint32_t(data.size()), .header_end = chunk->header_size, .kind = kind, .stage = 0};
-  size_ += size + data.size();
+      .data = data.data(), .done = done, .length = uint32_t(data.size()), .header_end = header_end, .kind = kind, .stage = 0};
+  size_ += size + data.size() + digest_size;
   return room;
 }
 

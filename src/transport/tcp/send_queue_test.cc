@@ -103,7 +103,7 @@ TEST(SendQueue, LentDataIsDigestedAsItIsSent) {
     return four;
   };
   const auto append_one = [&](SendQueue& to) {
-    std::memcpy(to.append_lent_with_digest(4, bytes(media)).data(), "head", 4);
+    std::memcpy(to.append(4, bytes(media), DataKind::kLentWithDigest).data(), "head", 4);
     to.mark(command(1));
   };
   append_one(queue);
@@ -126,13 +126,27 @@ TEST(SendQueue, LentDataIsDigestedAsItIsSent) {
   EXPECT_EQ(queue.take_done(), &command(1));
 }
 
+TEST(SendQueue, ACommandIsDoneBeforeTheDigestOfItsData) {
+  BlockPool pool;
+  SendQueue queue(pool);
+  const std::string data(512, 'd');
+  queue.append(0, bytes(data), DataKind::kLentWithDigest, &command(1));
+  EXPECT_EQ(take(queue, 511), data.substr(1));
+  EXPECT_EQ(queue.take_done(), nullptr);
+  EXPECT_EQ(take(queue, 1), "d");
+  EXPECT_EQ(queue.take_done(), &command(1));
+  EXPECT_EQ(queue.size(), kDigestSize);
+  EXPECT_EQ(take(queue, 100).size(), kDigestSize);
+  EXPECT_EQ(queue.take_done(), nullptr);
+}
+
 TEST(SendQueue, OneSendHasAsMuchDataWithDigestsAsItHasBlocksFor) {
   BlockPool pool;
   SendQueue queue(pool);
   const std::string data(512, 'd');
   constexpr size_t kCount = 2 * BlockPool::kStageBlocks + 3;
   for (size_t i = 0; i < kCount; ++i) {
-    queue.append_lent_with_digest(0, bytes(data));
+    queue.append(0, bytes(data), DataKind::kLentWithDigest);
     queue.mark(command(i));
   }
   const size_t whole = take(queue, SIZE_MAX, 1024).size();
@@ -209,16 +223,16 @@ TEST(SendQueue, AnySplitGivesTheSameBytesAndTheSameOrder) {
       expected += head;
       const bool has_data = prng.below(2) == 0;
       const bool ends_with_data = has_data && prng.below(2) == 0;
-      if (has_data && !ends_with_data && prng.below(2) == 0) {
+      nvmf::Command* const ended = ends_with_data ? &command(marked) : nullptr;
+      if (has_data && prng.below(3) == 0) {
         const auto part = bytes(data).first(1 + prng.below(SendQueue::kStagedMax));
-        queue.append_lent_with_digest(0, part);
+        queue.append(0, part, DataKind::kLentWithDigest, ended);
         le32 digest = crc32c(part);
         expected.append(reinterpret_cast<const char*>(part.data()), part.size());
         expected.append(reinterpret_cast<const char*>(&digest), sizeof digest);
       } else if (has_data) {
         const size_t length = 1 + prng.below(9000);
-        queue.append(0, bytes(data).first(length), prng.below(2) == 0 ? DataKind::kLent : DataKind::kStable,
-                          ends_with_data ? &command(marked) : nullptr);
+        queue.append(0, bytes(data).first(length), prng.below(2) == 0 ? DataKind::kLent : DataKind::kStable, ended);
         expected += data.substr(0, length);
       }
       if (!ends_with_data) queue.mark(command(marked));
