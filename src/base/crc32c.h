@@ -30,8 +30,9 @@ uint32_t crc32c_of(const T& object) {
   return ~uint32_t(state);
 }
 
-/// Copies `from` to `to` and returns the CRC32C of what stands there then, also when `from` is written meanwhile. Requires: no overlap.
-uint32_t copy_with_crc32c(std::byte* to, std::span<const std::byte> from);
+/// Copies `from` to `to` and returns the CRC32C of what stands there then, also when `from` is written meanwhile. `next`: what is probably copied after it,
+/// of the same size, and comes into the cache meanwhile; any address, null for none. Requires: no overlap.
+uint32_t copy_with_crc32c(std::byte* to, std::span<const std::byte> from, const std::byte* next = nullptr);
 
 /// A CRC32C over bytes that come in parts.
 class Crc32c {
@@ -41,7 +42,7 @@ class Crc32c {
   uint32_t value() const { return ~state_; }
 
  private:
-  friend uint32_t copy_with_crc32c(std::byte* to, std::span<const std::byte> from);
+  friend uint32_t copy_with_crc32c(std::byte* to, std::span<const std::byte> from, const std::byte* next);
   explicit Crc32c(uint32_t state) : state_(state) {}
 
   uint32_t state_ = ~0u;
