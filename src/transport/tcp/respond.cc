@@ -18,7 +18,7 @@ CommonHeader common_header(PduType type, uint8_t flags, size_t hlen, size_t plen
 
 /// `header`, its digest if there are any, and zeroes up to `size`.
 template <WireStruct T>
-void Connection::append_header(const T& header, size_t size) {
+inline void Connection::append_header(const T& header, size_t size) {
   const auto room = send_queue_.append(size);
   finish_header(*new (room.data()) T{header}, room);
 }
@@ -26,7 +26,7 @@ void Connection::append_header(const T& header, size_t size) {
 template <WireStruct T>
 inline void Connection::finish_header(const T& header, std::span<std::byte> room) {
   size_t end = sizeof(T);
-  if (room.size() == end) return;
+  if (room.size() == end) [[likely]] return;
   if (session_.has_header_digest) {
     store_le32(room.data() + end, crc32c_of(header));
     end += kDigestSize;

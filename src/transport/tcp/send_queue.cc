@@ -53,11 +53,11 @@ void SendQueue::mark(nvmf::Command& command) {
   chunk->pieces[chunk->piece_count++] = {.data = nullptr, .done = &command, .length = 0, .header_end = chunk->header_size, .kind = DataKind::kStable, .stage = 0};
 }
 
-const std::byte* SendQueue::stage(Chunk& chunk, size_t index, size_t to) {
-  Piece& piece = chunk.pieces[index];
+[[gnu::noinline]] const std::byte* SendQueue::stage(Chunk& chunk, Piece& piece, size_t to) {
   piece.stage = uint8_t(to);
   std::byte* const copy = pool_.stage(to).bytes.data();
-  const std::byte* const next = index + 1 < chunk.piece_count ? chunk.pieces[index + 1].data : nullptr;
+  const Piece* const behind = &piece + 1;
+  const std::byte* const next = behind < chunk.pieces.data() + chunk.piece_count ? behind->data : nullptr;
   store_le32(chunk.headers.data() + piece.header_end, copy_with_crc32c(copy, {piece.data, piece.length}, next));
   return copy;
 }
@@ -72,14 +72,19 @@ std::span<const iovec> SendQueue::gather(std::span<iovec> room, size_t bytes_max
   uint32_t data_at = data_at_;
   size_t staged = 0;
   for (Chunk* chunk = chunk_of(head_); chunk != nullptr; chunk = chunk_of(chunk->next)) {
-    for (; index < chunk->piece_count && next != end && bytes < bytes_max && staged < BlockPool::kStageBlocks; ++index) {
-      const Piece& piece = chunk->pieces[index];
+    for (; index < chunk->piece_count && next != end && bytes < bytes_max; ++index) {
+      Piece& piece = chunk->pieces[index];
       if (piece.length == 0) continue;  // the bytes before it and those behind it are one run
       if (piece.header_end != header_at) add(chunk->headers.data() + header_at, piece.header_end - header_at);
       header_at = piece.header_end;
       bytes += piece.length;
       if (data_at == 0) {
-        add(piece.kind == DataKind::kLentWithDigest ? stage(*chunk, index, staged++) : piece.data, piece.length);
+        const std::byte* from = piece.data;
+        if (piece.kind == DataKind::kLentWithDigest) {
+          from = stage(*chunk, piece, staged);
+          if (++staged == BlockPool::kStageBlocks) bytes_max = 0;  // there is no block for more
+        }
+        add(from, piece.length);
         continue;
       }
       // Only the cursor's piece can have been cut.
@@ -88,7 +93,7 @@ std::span<const iovec> SendQueue::gather(std::span<iovec> room, size_t bytes_max
       if (data_at < piece.length) add(piece.data + data_at, piece.length - data_at);
       data_at = 0;
     }
-    if (next == end || bytes >= bytes_max || staged == BlockPool::kStageBlocks) break;
+    if (next == end || bytes >= bytes_max) break;
     if (chunk->header_size != header_at) add(chunk->headers.data() + header_at, chunk->header_size - header_at);
     index = header_at = 0;
   }

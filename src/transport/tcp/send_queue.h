@@ -109,8 +109,8 @@ class SendQueue {
   };
   static_assert(sizeof(Chunk) == BlockPool::kBlockSize);
 
-  /// Copies the data of a piece into block `to` and puts its digest in place. Returns the copy.
-  const std::byte* stage(Chunk& chunk, size_t index, size_t to);
+  /// Copies the data of `piece` into block `to` and puts its digest in place. Returns the copy.
+  const std::byte* stage(Chunk& chunk, Piece& piece, size_t to);
   static Chunk* chunk_of(const std::unique_ptr<BlockPool::Block>& block);
   Chunk& add_chunk();
   void drop_head();
