@@ -154,6 +154,7 @@ class SendQueue {
   const std::span room{chunk->headers.data() + chunk->header_size, size};
   const auto header_end = uint16_t(chunk->header_size + size);
   chunk->header_size = uint16_t(header_end + digest_size);
+  WEFT_CHECK_SLOW(chunk->header_size <= chunk->headers.size());
   chunk->pieces[chunk->piece_count++] = {
       .data = data.data(), .done = done, .length = uint32_t(data.size()), .header_end = header_end, .kind = kind, .stage = 0};
   size_ += size + data.size() + digest_size;
